@@ -1,0 +1,23 @@
+"""The one error that the command line turns into a sentence and exit status 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """The user's input is wrong; the message says what, where, and what would be right."""
+
+
+def unknown_name(kind: str, name: object, valid: Iterable[str], where: str = "") -> InputError:
+    """Build the error for a name that does not exist, offering the nearest valid one.
+
+    ``kind`` is what the name should name ("method"); ``where`` says where it was found
+    ("config/quick.yaml: datasets.multi_digits").
+    """
+    names = sorted(valid)
+    near = get_close_matches(str(name), names, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    place = f"{where}: " if where else ""
+    return InputError(f"{place}unknown {kind} {str(name)!r}: {hint}valid: {', '.join(names) or 'none'}")
