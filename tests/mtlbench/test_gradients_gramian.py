@@ -1,0 +1,91 @@
+"""The Gramian is exact to float32 products, whatever the size and the scale of the gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mtlbench.gradients import gramian
+
+
+def rows(tasks: int, shapes: list[tuple[int, ...]], dtype=torch.float32, seed: int = 0):
+    source = torch.Generator().manual_seed(seed)
+    return tuple(
+        tuple(torch.randn(shape, generator=source, dtype=torch.float64).to(dtype) for shape in shapes)
+        for _ in range(tasks)
+    )
+
+
+def reference(left, right=None):
+    flat = [np.concatenate([g.double().numpy().ravel() for g in row]) for row in left]
+    other = flat if right is None else [np.concatenate([g.double().numpy().ravel() for g in row]) for row in right]
+    return np.array(flat) @ np.array(other).T
+
+
+def relative_error(found, left, right=None):
+    d = np.sqrt(np.diagonal(reference(left)))
+    e = d if right is None else np.sqrt(np.diagonal(reference(right)))
+    return np.abs(found - reference(left, right)).max() / np.outer(d, e).max()
+
+
+def test_a_million_float32_parameters_are_accurate_to_1e_6():
+    big = rows(4, [(1000, 999), (1000,)])
+    # A common part makes the sums long: nothing averages the rounding out.
+    big = tuple(tuple(g + 1 for g in row) for row in big)
+    matrix = gramian(big)
+    assert matrix.dtype == np.float64
+    d = np.sqrt(np.diagonal(reference(big)))
+    assert np.abs((matrix - reference(big)) / np.outer(d, d)).max() <= 1e-6
+
+
+def test_float64_gradients_are_multiplied_in_float64():
+    left = rows(3, [(70_000,), (3, 5)], torch.float64)
+    assert relative_error(gramian(left), left) <= 1e-14
+
+
+def test_the_cross_gramian_of_two_batches():
+    left, right = rows(3, [(40, 7), (5,)], torch.float64), rows(3, [(40, 7), (5,)], torch.float64, seed=1)
+    found = gramian(left, right)
+    assert relative_error(found, left, right) <= 1e-14
+    assert not np.allclose(found, found.T)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e18, 1e30])
+def test_tiny_and_huge_float32_gradients_neither_vanish_nor_overflow(scale):
+    scaled = tuple(tuple(g * scale for g in row) for row in rows(3, [(500,)]))
+    assert relative_error(gramian(scaled), scaled) <= 1e-6
+
+
+def test_a_zero_gradient_is_exactly_zero():
+    first, second = rows(2, [(50,), (2, 2)])
+    matrix = gramian((first, tuple(torch.zeros_like(g) for g in second)))
+    assert matrix[0, 0] > 0
+    assert matrix[1, 1] == matrix[0, 1] == matrix[1, 0] == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_gradients_are_multiplied_in_float32(dtype):
+    half = rows(3, [(3000,)], dtype)
+    assert relative_error(gramian(half), half) <= 1e-6
+
+
+def test_autocast_does_not_round_the_gramian():
+    plain = rows(3, [(3000,)])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert relative_error(gramian(plain), plain) <= 1e-6
+
+
+def test_strided_and_expanded_gradients():
+    base = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    odd = ((base.T, torch.ones(()).expand(5)), (base.T * 2, torch.ones(5)))
+    assert relative_error(gramian(odd), odd) <= 1e-6
+
+
+@pytest.mark.parametrize("shape", [(8, 4, 3, 3), (128, 64, 3, 3)])
+def test_channels_last_gradients(shape):
+    plain = rows(3, [shape])
+    last = tuple(tuple(g.contiguous(memory_format=torch.channels_last) for g in row) for row in plain)
+    mixed = (last[0], plain[1], last[2])
+    for odd in (last, mixed):
+        assert relative_error(gramian(odd), plain) <= 1e-6
