@@ -1,0 +1,91 @@
+"""Which source files decide the bytes of a training cell, and their digest.
+
+The files are found by following the ``import`` statements from the training cell. The rooms look their plug-ins up
+by name at run time, so a method, dataset, architecture or solver is reached by no statement: the cell's own plug-ins
+are added by name. Editing one method therefore makes its own cells stale and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from mtlbench.config import SINGLE_TASK, Cell
+
+_PACKAGE = Path(__file__).parent
+
+
+def cell_sources(cell: Cell) -> list[Path]:
+    """The source files that decide what ``cell`` computes, sorted; relative imports and plug-ins followed."""
+    method = "equal" if cell.method == SINGLE_TASK else cell.method
+    plug_ins = (f"tasks.{cell.dataset}", f"architectures.{cell.architecture}", f"methods.{method}")
+    modules = ["mtlbench.training.cell", *(f"mtlbench.{plug_in}" for plug_in in plug_ins)]
+    files = _closure(tuple(modules))
+    # A method names its solver in an option; the default one also serves the audit of every method.
+    named = ("active_set", str(cell.method_parameters.get("solver", "active_set")))
+    for room in sorted({file.parent for file in files if file.parent.parent.name == "solvers"}):
+        solvers = (room / f"{name}.py" for name in named)
+        files = files.union(*(_closure((_module(file),)) for file in solvers if file.exists()))
+    return sorted(files)
+
+
+def code_digest(cell: Cell) -> str:
+    """The sha256 over the names and contents of :func:`cell_sources`."""
+    return digest_of(cell_sources(cell))
+
+
+def digest_of(files: list[Path]) -> str:
+    """The sha256 over the names (relative to the package) and contents of ``files``."""
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def module_closure(*modules: str) -> list[Path]:
+    """The files of ``modules`` and of everything in mtlbench that they import, sorted."""
+    return sorted(_closure(modules))
+
+
+@cache
+def _closure(modules: tuple[str, ...]) -> frozenset[Path]:
+    found: set[Path] = set()
+    waiting = list(modules)
+    while waiting:
+        for file in _files(waiting.pop()):
+            if file not in found:
+                found.add(file)
+                waiting.extend(_imports(file))
+    return frozenset(found)
+
+
+def _files(module: str) -> list[Path]:
+    """The file of a module and the ``__init__`` files that importing it runs; none if it is not ours."""
+    parts = module.split(".")
+    if parts[0] != "mtlbench":
+        return []
+    files = [_PACKAGE.joinpath(*parts[1:end], "__init__.py") for end in range(1, len(parts) + 1)]
+    files.append(_PACKAGE.joinpath(*parts[1:]).with_suffix(".py"))
+    return [file for file in files if file.is_file()]
+
+
+def _imports(file: Path) -> list[str]:
+    package = _module(file) if file.name == "__init__.py" else _module(file).rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parent, base] if base else parent)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _module(file: Path) -> str:
+    parts = ("mtlbench", *file.relative_to(_PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

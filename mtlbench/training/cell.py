@@ -1,0 +1,278 @@
+"""Train the seeds of a cell that are not done yet, and record each as a folder of files.
+
+    run_cell(cell, runs)          every seed of a cell, as the pipeline's job does
+    run_seed(cell, seed, folder)  one of them
+
+A run that diverges or crashes is recorded with its reason, the other seeds go on, and it is tried again next
+time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import zip_longest
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from mtlbench import provenance, tasks
+from mtlbench.config import SINGLE_TASK, Cell
+from mtlbench.errors import InputError
+from mtlbench.sources import code_digest
+from mtlbench.tasks.dataset import DatasetError, MultiTaskDataset, Split
+from mtlbench.training import checkpoint, run_files
+from mtlbench.training.devices import device_name, held
+from mtlbench.training.evaluation import Diverged, Metrics, evaluate
+from mtlbench.training.loop import State, train
+from mtlbench.training.progress import Reporter
+from mtlbench.training.runtime import session
+from mtlbench.training.seeding import Streams
+from mtlbench.training.start import load_data, method_of, new_state, recipe_of, task_groups, to_device
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 30.0
+
+
+def run_cell(
+    cell: Cell,
+    runs: Path,
+    data_dir: Path | None = None,
+    progress: bool = False,
+    *,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> list[str]:
+    """Train the seeds of ``cell`` that are not done into ``runs/<cell.folder>/seed-<n>``.
+
+    Returns the status of every seed, in the cell's order. A run is done when its files are whole, its status
+    is ``done``, and configuration and code are the present ones. An operating-system lock on the cell's
+    folder keeps a second process waiting, which then finds the work done. Raises
+    :class:`~mtlbench.errors.InputError` or :class:`~mtlbench.tasks.DatasetError` for what the user must mend.
+    """
+    folder = runs / cell.folder
+    with _locked(folder):
+        folders = {seed: folder / f"seed-{seed}" for seed in cell.seeds}
+        return [record["status"] for record in _train(cell, folders, data_dir, progress, checkpoint_seconds)]
+
+
+def run_seed(
+    cell: Cell,
+    seed: int,
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    progress: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> dict[str, Any]:
+    """Train one seed of ``cell`` into ``folder``, unless it is done there; return its ``run.json``."""
+    with _locked(folder):
+        return _train(cell, {seed: folder}, data_dir, progress, checkpoint_seconds)[0]
+
+
+def _train(
+    cell: Cell, folders: dict[int, Path], data_dir: Path | None, progress: bool, checkpoint_seconds: float
+) -> list[dict[str, Any]]:
+    """The records of all seeds, old ones where they are done; the device is held only where there is work."""
+    code = code_digest(cell)
+    records = {seed: _done(cell, seed, folder, code) for seed, folder in folders.items()}
+    waiting = [seed for seed, record in records.items() if record is None]
+    if waiting:
+        dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
+        epochs = recipe_of(cell, dataset).epochs * len(task_groups(cell, dataset))
+        with (
+            held(cell.device, cell.cells_per_gpu) as device,
+            Reporter(f"{cell.dataset} {cell.label}", epochs * len(waiting), progress) as reporter,
+        ):
+            for seed in waiting:
+                run = _Run(cell, seed, folders[seed], dataset, device, code, checkpoint_seconds)
+                records[seed] = run.train(data_dir, reporter)
+    for folder in folders.values():
+        _sweep(folder)
+    return [record for record in records.values() if record is not None]
+
+
+@dataclass
+class _Run:
+    """One seed of a cell being trained."""
+
+    cell: Cell
+    seed: int
+    folder: Path
+    dataset: MultiTaskDataset
+    device: torch.device
+    code: str
+    checkpoint_seconds: float
+    states: list[State] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.streams = Streams(self.cell.benchmark_seed, self.seed)
+        self.recipe = recipe_of(self.cell, self.dataset)
+
+    def train(self, data_dir: Path | None, reporter: Reporter) -> dict[str, Any]:
+        """Train the run's networks, write its files, return its record."""
+        started, began = datetime.now(UTC).isoformat(timespec="seconds"), perf_counter()
+        splits = load_data(self.cell, self.dataset, self.streams, data_dir)
+        test: Metrics = {}
+        status, reason = "done", None
+        with session(self.device, self.cell.threads, self.cell.precision):
+            try:
+                data, validation = (
+                    to_device(splits.train, self.device),
+                    to_device(splits.validation, self.device),
+                )
+                for group in task_groups(self.cell, self.dataset):
+                    state = new_state(self.cell, self.dataset, group, self.streams, self.device)
+                    self.states.append(state)
+                    self._train_network(state, data, validation, splits.digest, reporter)
+                test = self._test(to_device(splits.test, self.device))
+            except Diverged as error:
+                status, reason = "diverged", str(error)
+            except (InputError, DatasetError):
+                raise
+            except Exception as error:
+                log.exception("%s %s seed %d failed", self.cell.dataset, self.cell.label, self.seed)
+                status, reason = "failed", f"{type(error).__name__}: {error}"
+        seconds = perf_counter() - began
+        per_epoch = [sum(parts) for parts in zip_longest(*(s.seconds for s in self.states), fillvalue=0.0)]
+        timing = {"started": started, "seconds": seconds, "seconds_per_epoch": per_epoch}
+        record = run_files.write(
+            self.folder,
+            self._record(status, reason, test, splits.digest),
+            curves=[curve for state in self.states for curve in state.curves],
+            audit=self.states[0].audit if self.states else None,
+            tasks=[task.name for task in self.dataset.tasks],
+            timing=timing | {"host": platform.node()},
+        )
+        reporter.line(f"seed {self.seed}: {_sentence(record)} ({seconds:.1f} s)")
+        return record
+
+    def _train_network(self, state: State, data: Split, validation: Split, digest: str, reporter: Reporter) -> None:
+        names = [task.name for task in state.tasks]
+        identity = json.dumps(
+            [self.cell.run_configuration(), self.seed, self.code, digest, names, torch.__version__],
+            sort_keys=True,
+        )
+        path = self.folder / f"checkpoint-{names[0] if self.cell.method == SINGLE_TASK else 'all'}.pt"
+        if checkpoint.resume(path, state, identity, self.device):
+            reporter.line(f"seed {self.seed}: goes on after epoch {state.epoch}")
+            reporter.epochs(state.epoch)
+        keep = checkpoint.keeper(path, identity, self.device, self.checkpoint_seconds)
+
+        def after_epoch(state: State) -> None:
+            keep(state)
+            reporter.epochs(1)
+
+        train(state, data, validation, self.recipe, after_epoch)
+
+    def _test(self, split: Split) -> Metrics:
+        """The one look at the test split, with the weights of the epoch that validation chose."""
+        found: Metrics = {}
+        for state in self.states:
+            state.model.load_state_dict(state.best_weights)
+            try:
+                found |= evaluate(state.model, split, state.tasks, self.recipe.precision)
+            except Diverged as error:
+                raise Diverged(f"on test with the weights of epoch {state.best_epoch}, {error}") from None
+        return found
+
+    def _record(self, status: str, reason: str | None, test: Metrics, data: str) -> dict[str, Any]:
+        cell, method = self.cell, method_of(self.cell, self.streams)
+        count, single = len(self.dataset.tasks), cell.method == SINGLE_TASK
+        best = {task.name: state.best_epoch for state in self.states for task in state.tasks if state.best_epoch}
+        validation = {name: values for state in self.states for name, values in state.best_validation.items()}
+        audit = None if single or not self.states else self.states[0]
+        return {
+            "benchmark": cell.benchmark,
+            "dataset": cell.dataset,
+            "dataset_parameters": cell.dataset_parameters,
+            "architecture": cell.architecture,
+            "method": cell.method,
+            "method_parameters": cell.method_parameters,
+            "label": cell.label,
+            "seed": self.seed,
+            "epochs": self.recipe.epochs,
+            "status": status,
+            "reason": reason,
+            "best_epoch": next(iter(best.values())) if len(set(best.values())) == 1 and not single else None,
+            "best_epochs": best,
+            "validation": self._declared(validation),
+            "test": self._declared(test),
+            "metrics": {
+                task.name: {
+                    metric.name: {"higher_is_better": metric.higher_is_better, "unit": metric.unit}
+                    for metric in task.metrics
+                }
+                for task in self.dataset.tasks
+            },
+            "audit": None if audit is None else audit.audit.summary(audit.method.zero_task_events),
+            "options": {} if single else method.options(),
+            "backward_passes": count if single else method.cost(count),
+            "recipe": asdict(self.recipe) | {"protocol_version": self.dataset.protocol.protocol_version},
+            "configuration": cell.run_configuration(),
+            "provenance": provenance.collect(
+                torch_cpu_capability=torch.backends.cpu.get_cpu_capability(),
+                device=device_name(self.device),
+                cuda=torch.version.cuda if self.device.type == "cuda" else None,
+                deterministic_algorithms=self.device.type == "cuda",
+                threads=cell.threads,
+                precision=cell.precision,
+                data=data,
+                code=self.code,
+            ),
+        }
+
+    def _declared(self, found: Metrics) -> Metrics:
+        """The metrics that the tasks declare, in their order, without the loss."""
+        names = {task.name: [metric.name for metric in task.metrics] for task in self.dataset.tasks}
+        return {task: {name: found[task][name] for name in names[task]} for task in names if task in found}
+
+
+def _done(cell: Cell, seed: int, folder: Path, code: str) -> dict[str, Any] | None:
+    """The record in ``folder`` if it is this run's, whole and done."""
+    record = run_files.read(folder)
+    if record is None or record.get("status") != "done" or record.get("seed") != seed:
+        return None
+    same_code = record.get("provenance", {}).get("code") == code
+    return record if same_code and record.get("configuration") == cell.run_configuration() else None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what an interrupted process left behind, once the run is recorded."""
+    for pattern in ("checkpoint-*.pt", ".*.part"):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the operating system's lock on ``folder``, which the kernel releases however this process ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            log.warning("%s is being worked on by another process: waiting", folder)
+            lock.acquire()
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {folder}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sentence(record: dict[str, Any]) -> str:
+    if record["status"] != "done":
+        return f"{record['status']}: {record['reason']}"
+    main = {task: next(iter(metrics.items())) for task, metrics in record["test"].items()}
+    return f"done, test {', '.join(f'{task} {name} {value:.4g}' for task, (name, value) in main.items())}"

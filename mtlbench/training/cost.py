@@ -1,0 +1,145 @@
+"""Seconds and memory of one training step, measured apart from the training runs.
+
+All cells of a dataset are made ready and warmed up, then their steps are taken in turns, so that a slow
+moment of the machine hits every method alike. A step is what the training loop does: forward, gradients,
+weights, update; no audit. For ``single_task`` it is one step of every task's own network.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from mtlbench import tasks
+from mtlbench.config import SINGLE_TASK, Cell
+from mtlbench.files import write_atomically
+from mtlbench.tasks.dataset import Split
+from mtlbench.training.devices import device_name, held
+from mtlbench.training.loop import Recipe, State, epoch_batches, train_step
+from mtlbench.training.runtime import session
+from mtlbench.training.seeding import Streams
+from mtlbench.training.start import load_data, new_state, recipe_of, task_groups, to_device
+
+COLUMNS = (
+    "dataset",
+    "architecture",
+    "method",
+    "label",
+    "seconds_per_step_median",
+    "seconds_per_step_q25",
+    "seconds_per_step_q75",
+    "steps",
+    "trunk_backward_passes",
+    "peak_memory_mib",
+    "device",
+)
+
+
+def measure(cells: Sequence[Cell], data_dir: Path | None, out: Path, *, steps: int = 30, warmup: int = 5) -> None:
+    """Time ``steps`` steps of every cell after ``warmup`` untimed ones and write the table ``out``, a CSV.
+
+    Seconds are wall-clock times with the device synchronised: median and quartiles. ``peak_memory_mib`` is the most
+    memory that a step holds beyond what was there before it (weights, optimizer state and data, no gradients), in MiB
+    of 2**20 bytes; ``trunk_backward_passes`` is counted from the method's declaration. Raises what training raises for
+    wrong input.
+    """
+    lines: list[tuple[object, ...]] = []
+    for _, group in groupby(cells, key=lambda cell: (cell.dataset, str(cell.dataset_parameters))):
+        lines += _measure_dataset(list(group), data_dir, steps, warmup)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(lines)
+    write_atomically(out, text.getvalue())
+
+
+class _Contestant:
+    """The networks of one cell, and where their batches come from."""
+
+    def __init__(self, states: list[State], data: Split, recipe: Recipe) -> None:
+        self.states, self.recipe, self.device = states, recipe, data.inputs.device
+        self._batches = [_endless(state, data, recipe) for state in states]
+
+    def step(self) -> None:
+        """One step of every network, the device's work included."""
+        for state, batches in zip(self.states, self._batches, strict=True):
+            train_step(state, next(batches), self.recipe)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def seconds(self) -> float:
+        """The duration of one step."""
+        began = perf_counter()
+        self.step()
+        return perf_counter() - began
+
+
+def peak_bytes(step: Callable[[], object], device: torch.device) -> int:
+    """The most memory on ``device`` that ``step()`` holds at one time, beyond what was there before it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        kept = step()
+    del kept
+    return _peak_of_trace(profiler)
+
+
+def _endless(state: State, data: Split, recipe: Recipe) -> Iterator[list[Split]]:
+    while True:
+        yield from epoch_batches(state, data, recipe)
+
+
+def _peak_of_trace(profiler: profile) -> int:
+    """The largest running sum of allocations (positive) and releases (negative) in a profile, in bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    memory = sorted((e["ts"], i, e["args"]["Bytes"]) for i, e in enumerate(events) if e["name"] == "[memory]")
+    return max(0, int(np.cumsum([size for _, _, size in memory]).max(initial=0)))
+
+
+def _measure_dataset(cells: list[Cell], data_dir: Path | None, steps: int, warmup: int) -> list[tuple[object, ...]]:
+    first = cells[0]
+    dataset = tasks.get(first.dataset, **first.dataset_parameters)
+    streams = Streams(first.benchmark_seed, first.seeds[0])
+    train_split = load_data(first, dataset, streams, data_dir).train
+    with (
+        held(first.device, first.cells_per_gpu) as device,
+        session(device, first.threads, first.precision),
+    ):
+        data = to_device(train_split, device)
+        contestants = []
+        for cell in cells:
+            groups = task_groups(cell, dataset)
+            states = [new_state(cell, dataset, group, streams, device, audit=False) for group in groups]
+            contestants.append(_Contestant(states, data, recipe_of(cell, dataset)))
+        for contestant in contestants:
+            for _ in range(warmup):
+                contestant.step()
+        seconds = [[contestant.seconds() for contestant in contestants] for _ in range(steps)]
+        lines: list[tuple[object, ...]] = []
+        for cell, contestant, times in zip(cells, contestants, np.transpose(seconds), strict=True):
+            low, median, high = np.quantile(times, [0.25, 0.5, 0.75])
+            count = len(dataset.tasks)
+            passes = count if cell.method == SINGLE_TASK else contestant.states[0].method.cost(count)
+            for state in contestant.states:
+                state.optimizer.zero_grad(set_to_none=True)
+            memory = peak_bytes(contestant.step, device) / 2**20
+            names = (cell.dataset, cell.architecture, cell.method, cell.label)
+            numbers = (*(f"{value:.6g}" for value in (median, low, high)), steps, passes, f"{memory:.2f}")
+            lines.append((*names, *numbers, device_name(device)))
+        return lines

@@ -1,0 +1,81 @@
+"""Metrics over the samples of a split, and the scalar by which validation chooses the epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mtlbench.tasks.dataset import Split, Task
+from mtlbench.training.runtime import autocast
+
+CHUNK = 1024  # samples per forward pass of an evaluation
+
+Metrics = dict[str, dict[str, float]]
+
+
+class Diverged(ArithmeticError):
+    """Training left the finite numbers; the message is one sentence naming the task, where and when."""
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, split: Split, tasks: Sequence[Task], precision: str) -> Metrics:
+    """``{task: {"loss": value, metric: value, ...}}`` over all samples of ``split``, in evaluation mode.
+
+    Every number is computed once from the outputs of the whole split, never as a mean of batch values.
+    Raises :class:`Diverged` naming the task where an output, a loss or a metric is not finite.
+    """
+    model.eval()
+    parts: dict[str, list[Tensor]] = {task.name: [] for task in tasks}
+    for inputs in split.inputs.split(CHUNK):
+        with autocast(inputs.device, precision):
+            outputs, _ = model(inputs)
+        for name, found in parts.items():
+            found.append(outputs[name].float())
+    model.train()
+    return {task.name: _task_metrics(task, torch.cat(parts[task.name]), split.targets[task.name]) for task in tasks}
+
+
+def _task_metrics(task: Task, output: Tensor, target: Tensor) -> dict[str, float]:
+    if not bool(torch.isfinite(output).all()):
+        raise Diverged(f"the output of task {task.name!r} is not finite")
+    values = {"loss": float(task.loss(output, target))}
+    truth, prediction = target.cpu().numpy(), output.cpu().numpy()
+    values |= {metric.name: float(metric.compute(truth, prediction)) for metric in task.metrics}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise Diverged(f"the {name} of task {task.name!r} is {value}")
+    return values
+
+
+def score(tasks: Sequence[Task], validation: Mapping[str, Mapping[str, float]]) -> tuple[int, float]:
+    """How good an epoch is: the mean over tasks of ``s_t log M_t``, s_t = 1 where higher is better, else −1.
+
+    ``M_t`` is the main metric of task t on validation. This is the logarithm of a geometric mean: one percent
+    better in one task weighs the same in every task, whatever its unit, and no reference model is needed, for
+    a reference would only add a constant. Of two epochs the higher score is better; equal scores: the earlier
+    epoch.
+
+    Where ``M_t`` is 0 the logarithm is infinite, and a higher-is-better metric below 0 (an R² worse than a
+    constant) counts as 0. Infinities are counted first, so that the other tasks still decide between two
+    epochs that have equally many: the score is the pair (number of +∞ minus number of −∞, mean of the finite
+    terms).
+
+    Raises ``ValueError`` where a lower-is-better main metric is negative: it has no ratio.
+    """
+    infinite, total = 0, 0.0
+    for task in tasks:
+        metric = task.metrics[0]
+        value, sign = validation[task.name][metric.name], 1 if metric.higher_is_better else -1
+        if value < 0 and sign < 0:
+            raise ValueError(
+                f"the main metric {metric.name!r} of task {task.name!r} is {value}: "
+                "a main metric of which lower is better must not be negative"
+            )
+        if value <= 0:
+            infinite -= sign
+        else:
+            total += sign * math.log(value)
+    return infinite, total / len(tasks)

@@ -1,0 +1,189 @@
+"""The training loop: forward, gradients, weights, step, and the epoch that validation chooses.
+
+Every method sees the same thing under one seed: the same initial network, the same batches in the same order,
+the same dropout masks (a method that wants several batches a step draws more of them). An epoch is ``samples
+// batch_size`` steps over a fresh permutation; the samples left over at its end are dropped, so that every
+step has the same noise, and come back in another epoch. Of several batches the last one, which makes the
+direction, comes from the common stream, the others from their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mtlbench import gradients
+from mtlbench.methods.method import Method
+from mtlbench.solvers import InvalidGramian
+from mtlbench.tasks.dataset import Split, Task
+from mtlbench.training.audit import Audit, measure
+from mtlbench.training.evaluation import Diverged, Metrics, evaluate, score
+from mtlbench.training.runtime import autocast, call_aside, forked
+
+Curve = tuple[int, str, str, str, float]  # epoch, split, task, metric, value
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: the cell's numbers where it gives them, else the dataset's protocol."""
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+    precision: str
+
+
+@dataclass
+class State:
+    """One network on its way: all that the next step depends on, and all that was found so far.
+
+    ``step`` counts the updates done, ``epoch`` the epochs; ``best_weights`` are those of ``best_epoch``.
+    """
+
+    tasks: Sequence[Task]
+    model: nn.Module
+    method: Method
+    optimizer: torch.optim.Optimizer
+    batches: list[torch.Generator]
+    audit: Audit
+    step: int = 0
+    epoch: int = 0
+    curves: list[Curve] = field(default_factory=list)
+    best_epoch: int = 0
+    best_score: tuple[int, float] = (0, -math.inf)
+    best_validation: Metrics = field(default_factory=dict)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+
+
+def train(
+    state: State,
+    data: Split,
+    validation: Split,
+    recipe: Recipe,
+    after_epoch: Callable[[State], None] = lambda _: None,
+) -> None:
+    """Train ``state`` up to ``recipe.epochs``, and keep the weights of the epoch that validation likes best.
+
+    Raises :class:`~mtlbench.training.evaluation.Diverged`, one sentence naming the task, the step and the
+    epoch.
+    """
+    while state.epoch < recipe.epochs:
+        began = perf_counter()
+        losses = [train_step(state, batches, recipe).losses for batches in epoch_batches(state, data, recipe)]
+        state.epoch += 1
+        try:
+            found = evaluate(state.model, validation, state.tasks, recipe.precision)
+        except Diverged as error:
+            raise Diverged(f"on validation after epoch {state.epoch}, {error}") from None
+        _note(state, np.mean(losses, axis=0), found)
+        state.seconds.append(perf_counter() - began)
+        after_epoch(state)
+
+
+def train_step(state: State, batches: Sequence[Split], recipe: Recipe) -> gradients.StepRecord:
+    """One update from one batch, or from as many as the method wants; the last one makes the direction."""
+    state.optimizer.zero_grad(set_to_none=True)
+    *others, batch = batches
+    forwards = [forward(state, other, recipe, aside=True) for other in others]
+    forwards.append(forward(state, batch, recipe))
+    losses, _ = forwards[-1]
+    measured = None
+    if state.audit.due(state.step):
+        measured = measure(losses, lambda half: _half_losses(state, batch, half, recipe))
+    record = _gradients(state, forwards, batch, recipe)
+    if measured is not None:
+        state.audit.add(state.step, state.epoch + 1, measured, state.method, record)
+    state.optimizer.step()
+    if state.method.needs == "losses_after":
+        with torch.no_grad(), forked(batch.inputs.device):
+            state.method.observe(torch.stack(forward(state, batch, recipe, aside=True)[0]))
+    state.step += 1
+    return record
+
+
+def forward(state: State, batch: Split, recipe: Recipe, *, aside: bool = False) -> tuple[list[Tensor], Tensor]:
+    """The K losses of a batch, and the representation; ``aside``: unseen by running statistics."""
+    with autocast(batch.inputs.device, recipe.precision):
+        outputs, representation = call_aside(state.model, batch.inputs) if aside else state.model(batch.inputs)
+        losses = [task.loss(outputs[task.name], batch.targets[task.name]) for task in state.tasks]
+    return losses, representation
+
+
+def _gradients(
+    state: State, forwards: Sequence[tuple[list[Tensor], Tensor]], batch: Split, recipe: Recipe
+) -> gradients.StepRecord:
+    """Fill ``.grad``; what is not finite becomes one :class:`Diverged` that names task, step and epoch."""
+    losses = [found for found, _ in forwards]
+    representation = forwards[-1][1] if state.method.level == "representation" else None
+    try:
+        record = gradients.step(
+            losses if state.method.batches > 1 else losses[-1], state.method, representation=representation
+        )
+        filled = torch.stack([p.grad.sum() for p in state.model.parameters() if p.grad is not None])
+        if bool(torch.isfinite(filled).all()):
+            return record
+    except gradients.NonFiniteLoss:
+        pass
+    except InvalidGramian:
+        if not _not_finite(state, losses, batch, recipe):
+            raise
+    culprits = _not_finite(state, losses, batch, recipe) or "the weighted gradient of all tasks"
+    raise Diverged(f"{culprits} is not finite at step {state.step} (epoch {state.epoch + 1})")
+
+
+def _not_finite(state: State, losses: Sequence[Sequence[Tensor]], batch: Split, recipe: Recipe) -> str:
+    """Name the tasks whose loss, or else whose gradient or its square, is not finite; "" if there are none.
+
+    The gradients are computed afresh: the run is lost anyway.
+    """
+    bad = [i for i in range(len(state.tasks)) if not all(math.isfinite(found[i].item()) for found in losses)]
+    what = "the loss"
+    if not bad:
+        what, parameters = "the gradient", list(state.model.parameters())
+        for index in range(len(state.tasks)):
+            loss = forward(state, batch, recipe)[0][index]
+            found = torch.autograd.grad(loss, parameters, allow_unused=True)
+            if not all(bool(torch.isfinite((g * g).sum())) for g in found if g is not None):
+                bad.append(index)
+    return f"{what} of task {' and '.join(repr(state.tasks[i].name) for i in bad)}" if bad else ""
+
+
+def _half_losses(state: State, batch: Split, half: int, recipe: Recipe) -> list[Tensor]:
+    """The losses of one half of a batch, without a trace in the model; an odd last sample is left out."""
+    size = len(batch) // 2
+    part = slice(half * size, (half + 1) * size)
+    with forked(batch.inputs.device):
+        return forward(state, _select(batch, part), recipe, aside=True)[0]
+
+
+def epoch_batches(state: State, data: Split, recipe: Recipe) -> Iterator[list[Split]]:
+    """The steps of one epoch: for each the batches that the method wants, on the device of ``data``."""
+    orders = [torch.randperm(len(data), generator=stream).to(data.inputs.device) for stream in state.batches]
+    for start in range(0, len(data) - recipe.batch_size + 1, recipe.batch_size):
+        yield [_select(data, order[start : start + recipe.batch_size]) for order in orders]
+
+
+def _select(data: Split, part: Tensor | slice) -> Split:
+    return Split(data.inputs[part], {name: target[part] for name, target in data.targets.items()})
+
+
+def _note(state: State, train_losses: np.ndarray, validation: Metrics) -> None:
+    """Add the epoch to the curves; keep its weights if validation likes it better than every earlier one."""
+    for task, loss in zip(state.tasks, train_losses, strict=True):
+        state.curves.append((state.epoch, "train", task.name, "loss", float(loss)))
+    for name, values in validation.items():
+        state.curves += [(state.epoch, "validation", name, metric, value) for metric, value in values.items()]
+    found = score(state.tasks, validation)
+    if not state.best_epoch or found > state.best_score:
+        state.best_epoch, state.best_score, state.best_validation = state.epoch, found, validation
+        state.best_weights = {name: value.detach().clone() for name, value in state.model.state_dict().items()}

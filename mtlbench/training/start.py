@@ -1,0 +1,105 @@
+"""A network at the start of its training, the same for every method under one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mtlbench import architectures, methods
+from mtlbench.config import SINGLE_TASK, Cell
+from mtlbench.errors import InputError
+from mtlbench.methods.method import Method
+from mtlbench.tasks.dataset import MultiTaskDataset, Split, Splits, Task
+from mtlbench.training.audit import Audit
+from mtlbench.training.loop import Recipe, State
+from mtlbench.training.seeding import Streams, initialise, seed_global
+
+
+def recipe_of(cell: Cell, dataset: MultiTaskDataset) -> Recipe:
+    """The cell's numbers where it gives them, else those of the dataset's protocol."""
+    protocol = dataset.protocol
+    return Recipe(
+        epochs=cell.epochs or protocol.epochs,
+        batch_size=cell.batch_size or protocol.batch_size,
+        optimizer=cell.optimizer or protocol.optimizer,
+        learning_rate=cell.learning_rate or protocol.learning_rate,
+        weight_decay=protocol.weight_decay if cell.weight_decay is None else cell.weight_decay,
+        momentum=protocol.momentum,
+        precision=cell.precision,
+    )
+
+
+def load_data(cell: Cell, dataset: MultiTaskDataset, streams: Streams, data_dir: Path | None) -> Splits:
+    """The data of one run, on the CPU.
+
+    Raises :class:`~mtlbench.tasks.DatasetError` where they cannot be had, and
+    :class:`~mtlbench.errors.InputError` where they do not fill one batch.
+    """
+    splits = dataset.load(streams.seed("data", bits=32), data_dir)
+    batch_size = recipe_of(cell, dataset).batch_size
+    if batch_size > len(splits.train):
+        raise InputError(
+            f"{cell.dataset}: batch_size is {batch_size}, but the training split has {len(splits.train)} samples"
+        )
+    return splits
+
+
+def task_groups(cell: Cell, dataset: MultiTaskDataset) -> list[tuple[Task, ...]]:
+    """The networks of a cell: one with every task, or one for each task alone in ``single_task``."""
+    return [(task,) for task in dataset.tasks] if cell.method == SINGLE_TASK else [dataset.tasks]
+
+
+def method_of(cell: Cell, streams: Streams) -> Method:
+    """A new method; a stochastic one draws from the run's own stream unless the cell says which seed."""
+    if cell.method == SINGLE_TASK:
+        # One task: its loss with weight one.
+        return methods.get("equal")
+    method = methods.get(cell.method, **cell.method_parameters)
+    if method.random is not None and "seed" not in cell.method_parameters:
+        return methods.get(cell.method, **cell.method_parameters, seed=streams.seed("method"))
+    return method
+
+
+def new_state(
+    cell: Cell,
+    dataset: MultiTaskDataset,
+    group: Sequence[Task],
+    streams: Streams,
+    device: torch.device,
+    *,
+    audit: bool = True,
+) -> State:
+    """The network for the tasks of ``group`` with its initial weights, ready for the first step.
+
+    Seeds the global random state for dropout: call inside :func:`~mtlbench.training.runtime.session`.
+    """
+    recipe = recipe_of(cell, dataset)
+    model = architectures.get(cell.architecture)(dataset, group)
+    initialise(model, streams)
+    model.to(device).train()
+    method = method_of(cell, streams)
+    method.check_tasks(len(group))
+    seed_global(streams.seed("dropout"), device)
+    return State(
+        tasks=group,
+        model=model,
+        method=method,
+        optimizer=_optimizer(model, recipe),
+        batches=[streams.generator(f"batches/{i}") for i in range(1, method.batches)] + [streams.generator("batches")],
+        audit=Audit(cell.audit_interval if audit and cell.method != SINGLE_TASK else 0),
+    )
+
+
+def to_device(split: Split, device: torch.device) -> Split:
+    """A split whose tensors lie on ``device``."""
+    return Split(split.inputs.to(device), {name: target.to(device) for name, target in split.targets.items()})
+
+
+def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=rate, momentum=recipe.momentum, weight_decay=decay)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    return kinds[recipe.optimizer](model.parameters(), lr=rate, weight_decay=decay)
