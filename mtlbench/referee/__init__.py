@@ -1,0 +1,10 @@
+"""The referee: judges every solver of an inner convex problem by promises it cannot check away itself.
+
+families.py  seeded problem families, each named after what makes it hard
+problems.py  the set of problems of one validation, with the cvxpy optimum of each
+promises.py  what is checked, and how a broken promise is worded
+validate.py  one algorithm over all problems; the whole validation
+verdict.py   the parts of all algorithms merged into accuracy.csv, traces.csv and verdict.json
+timing.py    timing.csv from the project's pytest-benchmark suite
+plots.py     convergence plots from the traces
+"""

@@ -1,0 +1,240 @@
+"""One solver on one problem: every promise checked, whether or not the solver claims convergence.
+
+The allowances are rounding only. Rounding of the weights moves f by at most ``Measured.rounding``, rounding
+of the Gramian by at most :func:`~mtlbench.referee.measure.rounding_of`; both are relative to the Gramian's
+own scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtlbench.referee.candidate import Candidate
+from mtlbench.referee.families import Array
+from mtlbench.referee.ledger import Ledger, Sentence
+from mtlbench.referee.measure import EPS, Measured, distance_squared, measure, relative, rounding_of
+from mtlbench.referee.problems import Problem
+from mtlbench.solvers import Solution, min_norm
+
+FEW = 2
+"""An iteration limit under which no iterative solver has time to finish a hard problem."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The T iterates of a solver on one problem: what it says of each, and our measure of each."""
+
+    iterations: NDArray[np.int64]
+    weights: Array
+    objectives: Array
+    gaps: Array
+    seconds: Array
+    measured: Measured
+
+
+class Bench:
+    """One problem, its reference optimum measured, the allowance for rounding, and the ledger to write in."""
+
+    def __init__(self, problem: Problem, ledger: Ledger) -> None:
+        self.problem, self.ledger = problem, ledger
+        self.gramian = problem.gramian
+        self.reference = measure(problem.gramian, problem.reference)
+        self.rounding = rounding_of(problem.gramian)
+        self.tolerated = float(min_norm.tolerated_gap(problem.gramian))
+
+    def check(self, promise: str, measured: ArrayLike, allowed: ArrayLike, sentence: Sentence) -> None:
+        """Hold ``measured <= allowed`` on this problem."""
+        name = self.problem.name
+        self.ledger.check(promise, self.problem.family, measured, allowed, lambda *found: f"{name}: {sentence(*found)}")
+
+
+def judge(bench: Bench, solver: Candidate, limit: int, length: int) -> tuple[Trace | None, dict[str, Any]]:
+    """Run ``solver`` on one problem and enter what it kept and broke; returns its trace and accuracy row.
+
+    An iterative solver is given ``limit`` iterations, its trace has ``length``. One that raises has no trace.
+    """
+    problem, iterative = bench.problem, solver.promises.iterative
+    row = {
+        "family": problem.family,
+        "size": problem.size,
+        "problem": problem.number,
+        "algorithm": solver.name,
+    }
+    trace = attempt(bench, lambda: run_trace(bench, solver, length))
+    solution = answer(bench, solver, **({"max_iterations": limit} if iterative else {}))
+    hurried = answer(bench, solver, max_iterations=FEW) if iterative else None
+    if trace is None or solution is None:
+        return None, row
+    check_trace(bench, solver, trace)
+    check_solution(bench, solution, limit if iterative else None)
+    if hurried is not None:
+        check_solution(bench, hurried, FEW)
+    found = measure(bench.gramian, solution.weights)
+    apart = float(distance_squared(bench.gramian, solution.weights, problem.reference)[0])
+    return trace, row | {
+        "iterations": int(solution.iterations),
+        "converged": bool(solution.converged),
+        "relative_gap": relative(float(found.gap[0]), bench.gramian),
+        "objective_error": relative(float(found.objective[0] - bench.reference.objective[0]), bench.gramian),
+        "direction_distance": relative(apart, bench.gramian) ** 0.5,
+    }
+
+
+Result = TypeVar("Result")
+
+
+def attempt(bench: Bench, call: Callable[[], Result]) -> Result | None:
+    """What ``call`` returns; a solver on trial that raises has broken a promise, and the referee goes on."""
+    try:
+        result = call()
+    except Exception as error:
+        sentence = f"raised {type(error).__name__}: {error}"
+        bench.check("answers", np.nan, 0, lambda *_: sentence)
+        return None
+    bench.check("answers", 0, 0, lambda *_: "")
+    return result
+
+
+def answer(bench: Bench, solver: Candidate, **options: Any) -> Solution | None:
+    """The solver's solution, its weights as a vector (K,); ``None`` where it has none."""
+
+    def call() -> Solution:
+        solution = solver.solve(bench.gramian, **options)
+        return solution._replace(weights=np.asarray(solution.weights, np.float64).reshape(bench.problem.size))
+
+    return attempt(bench, call)
+
+
+def run_trace(bench: Bench, solver: Candidate, iterations: int) -> Trace:
+    """The solver's own account of at most ``iterations`` iterations, measured."""
+    # islice: a solver that never stops is cut off, not waited for.
+    steps = list(islice(solver.trace(bench.gramian, max_iterations=iterations), iterations + 1))
+    numbers, weights, objectives, gaps, seconds = (np.array(column) for column in zip(*steps, strict=True))
+    return Trace(numbers, weights, objectives, gaps, seconds, measure(bench.gramian, weights))
+
+
+def check_trace(bench: Bench, solver: Candidate, trace: Trace) -> None:
+    """What holds at every iteration: weights, reported gap, theory bound, monotone decrease."""
+    number, found = trace.iterations, trace.measured
+    check_weights(bench, trace.weights)
+    check_gap(bench, trace.gaps, found)
+    bench.check(
+        "reported objective is true",
+        np.abs(trace.objectives - found.objective),
+        found.certainty + 4 * EPS * found.objective,
+        lambda i, off, _: f"reported f at iteration {number[i]} is off by {off:.3g}",
+    )
+    bound = bounds(solver, bench.gramian, number)
+    if bound is not None:
+        bench.check(
+            "theory bound",
+            found.objective - bench.reference.objective[0],
+            bound + found.rounding + bench.rounding,
+            lambda i, error, limit: f"f − f* = {error:.3g} at iteration {number[i]}, above the bound {limit:.3g}",
+        )
+    if solver.promises.monotone:
+        bench.check(
+            "monotone decrease",
+            found.objective[1:] - found.objective[:-1],
+            found.rounding[1:],
+            lambda i, rise, _: f"f rose by {rise:.3g} at iteration {number[i + 1]}",
+        )
+
+
+def bounds(solver: Candidate, gramian: Array, iterations: NDArray[np.int64]) -> Array | None:
+    """The stated bounds on f − f*, infinite where nothing is stated; ``None``: no bound at all."""
+    if solver.promises.bound is None:
+        return None
+    stated = [solver.promises.bound(gramian, int(k)) for k in iterations]
+    if all(bound is None for bound in stated):
+        return None
+    return np.array([np.inf if bound is None else bound for bound in stated])
+
+
+def check_weights(bench: Bench, weights: Array) -> None:
+    """Weights lie in the simplex: none negative, their sum 1 up to 16 K eps."""
+    w = np.atleast_2d(weights)
+    sums = np.abs(w.astype(np.longdouble).sum(axis=1) - 1)
+    bench.check(
+        "weights in the simplex",
+        np.where(w.min(axis=1) < 0, np.inf, sums),
+        16 * w.shape[1] * EPS,
+        lambda i, found, _: f"weights {i} of {len(w)}: smallest {w[i].min():.3g}, sum 1 off by {sums[i]:.3g}",
+    )
+
+
+def check_gap(bench: Bench, reported: ArrayLike, found: Measured) -> None:
+    """The gap that the solver reports is the certificate of its weights."""
+    bench.check(
+        "reported gap is the certificate",
+        np.abs(np.atleast_1d(reported) - found.gap),
+        found.certainty + 4 * EPS * np.abs(found.gap),
+        lambda i, off, _: f"reported gap off by {off:.3g}, the certificate is {float(found.gap[i]):.3g}",
+    )
+
+
+def check_solution(bench: Bench, solution: Solution, limit: int | None) -> None:
+    """What a solution says of itself, and its agreement with the reference, against our measure of its
+    weights.
+
+    ``limit`` is the iteration limit that was given; without one the default tolerance has to be met.
+    """
+    weights = solution.weights
+    check_weights(bench, weights)
+    found = measure(bench.gramian, weights)
+    gap, error = found.gap[0], found.objective[0] - bench.reference.objective[0]
+    rounding = bench.rounding + found.rounding[0]
+    tolerated = bench.tolerated + found.certainty[0]
+    check_gap(bench, solution.gap, found)
+    bench.check(
+        "converged only within the tolerance",
+        gap if solution.converged else 0,
+        tolerated,
+        lambda _, gap, most: f"said to have converged at a gap of {gap:.3g}, tolerated is {most:.3g}",
+    )
+    if limit is None:
+        bench.check(
+            "default tolerance met",
+            gap if solution.converged else np.inf,
+            tolerated,
+            lambda *_: f"gap {gap:.3g}, converged is {solution.converged}, tolerated is {tolerated:.3g}",
+        )
+    else:
+        bench.check(
+            "keeps the iteration limit",
+            solution.iterations,
+            limit,
+            lambda _, used, most: f"took {used:.0f} iterations of {most:.0f}",
+        )
+        bench.check(
+            "the limit is no success",
+            gap if solution.converged and solution.iterations >= limit else 0,
+            tolerated,
+            lambda _, gap, most: f"stopped by its limit at a gap of {gap:.3g} (tolerated {most:.3g}) as converged",
+        )
+    # <g_i, u> >= 0 for all i exactly where gap <= wᵀGw; within rounding of equality either answer is right.
+    surplus = gap - 2 * found.objective[0]
+    bench.check(
+        "non_conflicting is true",
+        surplus if solution.non_conflicting else -surplus,
+        found.rounding[0],
+        lambda *_: f"non_conflicting is {solution.non_conflicting}, but gap − wᵀGw is {surplus:.3g}",
+    )
+    bench.check(
+        "agrees with cvxpy on the direction",
+        distance_squared(bench.gramian, weights, bench.problem.reference)[0],
+        max(solution.gap, 0) + max(bench.reference.gap[0], 0) + rounding,
+        lambda _, apart, most: f"‖u − u*‖² = {apart:.3g}, the gaps allow {most:.3g}",
+    )
+    bench.check(
+        "agrees with cvxpy on the objective",
+        abs(error),
+        max(solution.gap if error > 0 else bench.reference.gap[0], 0) + rounding,
+        lambda _, off, most: f"f differs from f* by {off:.3g}, the gap allows {most:.3g}",
+    )
