@@ -1,0 +1,269 @@
+# From a benchmark file to its report: snakemake --cores all [--configfile config/tiny.yaml]
+import sys
+from pathlib import Path
+
+# Given unconditionally, this file's methods would be merged into those of --configfile.
+if not config:
+    configfile: f"{workflow.basedir}/config/quick.yaml"
+
+from mtlbench import pipeline, sources
+from mtlbench.errors import InputError
+from mtlbench.solvers import min_norm
+from mtlbench.tasks import DatasetError
+
+ROOT = Path("results")
+where = str(workflow.configfiles[-1]) if workflow.configfiles else "--config (it needs --configfile beside it)"
+try:
+    bench, cells = pipeline.resolve(config, where, ROOT)
+except (InputError, DatasetError) as error:
+    print(f"mtlbench: {error}", file=sys.stderr)
+    sys.exit(2)
+
+B = str(ROOT / bench.name)
+CELLS = {cell.folder: cell for cell in cells}
+MARKERS = [f"{B}/{pipeline.marker(cell)}" for cell in cells]
+# The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says.
+shell.prefix(f"set -euo pipefail; mtlbench() {{{{ '{sys.executable}' -P -m mtlbench \"$@\"; }}}}; ")
+
+ALL_CORES = max(1, workflow.cores or 1)
+GPUS = pipeline.gpus() if bench.device != "cpu" else 0
+
+# A cell asks for one unit of "gpu"; a GPU offers as many units as the benchmark lets cells share it.
+if GPUS and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS * bench.cells_per_gpu)
+
+
+def code(*modules):
+    """The digest of a step's sources: given as a parameter, it runs the step again when their content changes."""
+    return sources.digest_of(sources.module_closure(*(f"mtlbench.{module}" for module in modules)))
+
+
+def results(wildcards):
+    """The folder that every step works in."""
+    return B
+
+
+def solver(algorithm):
+    """The module of one min-norm algorithm."""
+    return f"solvers.min_norm.{algorithm}"
+
+
+wildcard_constraints:
+    folder=r"[^/]+/[^/]+/[^/]+",
+    algorithm=r"[a-z_]+",
+
+
+# Not used unless asked for: a base image on which the README's two commands work, for sites that run in images.
+container: "docker://python:3.11-slim"
+
+
+rule all:
+    input:
+        f"{B}/report.html",
+        f"{B}/manifest.json",
+        f"{B}/logs/verdict.checked",
+    default_target: True
+
+
+rule validate:
+    input:
+        f"{B}/solvers/timing.csv",
+        f"{B}/logs/verdict.checked",
+
+
+rule leaderboard:
+    input:
+        f"{B}/leaderboard.csv",
+
+
+rule report:
+    input:
+        f"{B}/report.html",
+
+
+rule publish:
+    input:
+        f"{B}/logs/verdict.checked",
+        f"{B}/{bench.name}.zip",
+
+
+# Runs are not declared as outputs: Snakemake deletes a rule's outputs before it starts, and finished seeds must stay.
+rule train:
+    output:
+        f"{B}/logs/cells/{{folder}}.json",
+    params:
+        results=results,
+        code=lambda wildcards: sources.code_digest(CELLS[wildcards.folder]),
+        configuration=lambda wildcards: CELLS[wildcards.folder].model_dump_json(),
+        attempt=lambda wildcards: pipeline.attempt(CELLS[wildcards.folder], Path(B)),
+    threads: bench.threads
+    resources:
+        gpu=min(GPUS, 1),
+        mem_mb=2000,
+    log:
+        f"{B}/logs/train/{{folder}}.log",
+    shell:
+        "mtlbench step cell {params.results} {wildcards.folder} --attempt {params.attempt} 2> {log}"
+
+
+# Measured apart from training, alone on the machine: it asks for every core.
+rule cost:
+    input:
+        MARKERS,
+    output:
+        f"{B}/cost.csv",
+    params:
+        results=results,
+        code=code("training.cost"),
+        settings=bench.cost.model_dump_json(),
+    threads: ALL_CORES
+    resources:
+        gpu=GPUS * bench.cells_per_gpu,
+        mem_mb=4000,
+    log:
+        f"{B}/logs/cost.log",
+    shell:
+        "mtlbench step cost {params.results} 2> {log}"
+
+
+rule problems:
+    input:
+        MARKERS,
+    output:
+        f"{B}/solvers/problems.npz",
+    params:
+        results=results,
+        code=code("referee.problems", solver("exact")),
+        settings=bench.validate_solvers.model_dump_json(),
+    resources:
+        mem_mb=2000,
+    log:
+        f"{B}/logs/problems.log",
+    shell:
+        "mtlbench step problems {params.results} 2> {log}"
+
+
+rule judge:
+    input:
+        f"{B}/solvers/problems.npz",
+    output:
+        touch(f"{B}/logs/judged/{{algorithm}}"),
+    params:
+        results=results,
+        code=lambda wildcards: code("referee.validate", solver(wildcards.algorithm)),
+    resources:
+        mem_mb=2000,
+    log:
+        f"{B}/logs/judge/{{algorithm}}.log",
+    shell:
+        "mtlbench step judge {params.results} {wildcards.algorithm} 2> {log}"
+
+
+rule verdict:
+    input:
+        expand(f"{B}/logs/judged/{{algorithm}}", algorithm=min_norm.ALGORITHMS),
+    output:
+        f"{B}/solvers/accuracy.csv",
+        f"{B}/solvers/verdict.json",
+    params:
+        results=results,
+        code=code("referee.verdict"),
+    resources:
+        mem_mb=1000,
+    log:
+        f"{B}/logs/verdict.log",
+    shell:
+        "mtlbench step verdict {params.results} 2> {log}"
+
+
+# The report is written whatever the verdict says; the pipeline as a whole fails when a promise is broken.
+rule check_verdict:
+    input:
+        f"{B}/solvers/verdict.json",
+    output:
+        touch(f"{B}/logs/verdict.checked"),
+    params:
+        results=results,
+    log:
+        f"{B}/logs/check-verdict.log",
+    shell:
+        "mtlbench step check-verdict {params.results} 2> {log}"
+
+
+rule timing:
+    input:
+        f"{B}/solvers/verdict.json",
+        f"{workflow.basedir}/tests/benchmarks/test_min_norm_speed.py",
+    output:
+        f"{B}/solvers/timing.csv",
+    params:
+        results=results,
+        code=code("referee.timing", *map(solver, min_norm.ALGORITHMS)),
+    threads: ALL_CORES
+    resources:
+        mem_mb=1000,
+    log:
+        f"{B}/logs/timing.log",
+    shell:
+        "mtlbench step timing {params.results} > {log} 2>&1"
+
+
+rule tables:
+    input:
+        MARKERS,
+        f"{B}/cost.csv",
+    output:
+        [f"{B}/leaderboard.{kind}" for kind in ("csv", "md", "tex", "html")],
+    params:
+        results=results,
+        code=code("report.leaderboard"),
+    resources:
+        mem_mb=1000,
+    log:
+        f"{B}/logs/leaderboard.log",
+    shell:
+        "mtlbench step tables {params.results} 2> {log}"
+
+
+rule write_report:
+    input:
+        f"{B}/leaderboard.csv",
+        f"{B}/cost.csv",
+        f"{B}/solvers/verdict.json",
+        f"{B}/solvers/timing.csv",
+    output:
+        f"{B}/report.html",
+        f"{B}/manifest.json",
+    params:
+        results=results,
+        code=code("report.build"),
+    resources:
+        mem_mb=2000,
+    log:
+        f"{B}/logs/report.log",
+    shell:
+        "mtlbench step report {params.results} 2> {log}"
+
+
+rule bundle:
+    input:
+        f"{B}/manifest.json",
+    output:
+        f"{B}/{bench.name}.zip",
+    params:
+        results=results,
+        code=code("report.bundle"),
+    resources:
+        mem_mb=1000,
+    log:
+        f"{B}/logs/bundle.log",
+    shell:
+        "mtlbench step bundle {params.results} 2> {log}"
+
+
+onsuccess:
+    print(f"mtlbench: {B}/report.html is ready", file=sys.stderr)
+
+
+onerror:
+    print(f"mtlbench: not everything was made; the same command goes on. Logs: {B}/logs", file=sys.stderr)

@@ -1,0 +1,230 @@
+"""The command line: ``mtlbench list | train | validate | leaderboard | report``, and the pipeline's own steps.
+
+Wrong input ends in one sentence on standard error and exit status 2, a failed check in 1. Heavy libraries are
+imported by the command that needs them, so ``mtlbench list`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mtlbench.errors import InputError, unknown_name
+
+LISTED = ("methods", "datasets", "architectures", "solvers")
+
+# Read by the numerical libraries when they are loaded, hence set before the interpreter starts.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def main() -> NoReturn:
+    """Run one command and leave with its exit status: 0 done, 1 a check failed, 2 the input is wrong."""
+    options = _parser().parse_args()
+    try:
+        sys.exit(options.run(options))
+    except BrokenPipeError:
+        # The reader (head, less) has left: nothing more to say, and nothing went wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        print("mtlbench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+    except ValueError as error:
+        if not isinstance(error, _input_errors()):
+            raise
+        print(f"mtlbench: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _input_errors() -> tuple[type[ValueError], ...]:
+    from mtlbench.solvers import InvalidGramian
+    from mtlbench.tasks import DatasetError
+
+    return InputError, DatasetError, InvalidGramian
+
+
+def _parser() -> argparse.ArgumentParser:
+    from mtlbench import pipeline
+
+    parser = argparse.ArgumentParser(
+        prog="mtlbench", description="The reproducible benchmark suite for multi-task learning."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("list", _list, "Name the methods, datasets, architectures or solvers that are there.")
+    sub.add_argument("kind", metavar="|".join(LISTED))
+    form = sub.add_mutually_exclusive_group()
+    form.add_argument("--plain", action="store_true", help="one name a line")
+    form.add_argument("--json", action="store_true", help="everything that is declared, as JSON")
+
+    sub = command("train", _train, "Train one cell as the pipeline does; DIR/run.json holds the result.")
+    sub.add_argument("dataset", metavar="DATASET")
+    sub.add_argument("method", metavar="METHOD")
+    sub.add_argument("--seed", type=_non_negative, default=0)
+    sub.add_argument("--epochs", type=_positive, help="instead of the dataset's protocol")
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    sub.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
+    sub.add_argument("--architecture", default="hard_sharing")
+    sub.add_argument("--threads", type=_positive, default=1)
+    sub.add_argument("--learning-rate", type=float, help="instead of the dataset's protocol")
+    sub.add_argument("--audit-interval", type=_non_negative, default=50, help="steps between audits; 0: none")
+    sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the method")
+    sub.add_argument("--parameter", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the dataset")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="default: results/train/DATASET/METHOD/seed-N")
+    sub.add_argument("--data-dir", type=Path, metavar="DIR", help="default: $MTLBENCH_DATA, else ./data")
+
+    sub = command("validate", _validate, "Judge every convex solver by its promises; exit 1 if one is broken.")
+    sub.add_argument("--algorithm", action="append", metavar="NAME", help="only this one (repeatable)")
+    sub.add_argument("--config", type=Path, help="take sizes, counts and seed from this benchmark file")
+    sub.add_argument("--recorded", type=Path, metavar="RUNS", help="also judge on Gramians recorded in these runs")
+    sub.add_argument("--out", type=Path, default=Path("results/validate"), metavar="DIR")
+
+    sub = command("leaderboard", _leaderboard, "Write the leaderboard of a results folder again.")
+    sub.add_argument("results", type=Path, metavar="RESULTS")
+    sub = command("report", _report, "Write the plots and the report of a results folder again.")
+    sub.add_argument("results", type=Path, metavar="RESULTS")
+    sub.add_argument("--bundle", action="store_true", help="also write the publication archive")
+
+    pipeline.add_steps(commands.add_parser("step", description="The steps that the pipeline's rules call."))
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    from mtlbench import catalogue
+
+    if options.kind not in LISTED:
+        raise unknown_name("list", options.kind, LISTED)
+    if options.json:
+        print(json.dumps(catalogue.describe(options.kind), indent=1, ensure_ascii=False))
+    elif options.plain:
+        print("\n".join(catalogue.names(options.kind)))
+    else:
+        entries = catalogue.describe(options.kind)
+        width = max(len(entry["name"]) for entry in entries)
+        print("\n".join(f"{entry['name']:<{width}}  {entry['summary']}" for entry in entries))
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from mtlbench import config
+
+    restart_with_threads(options.threads)
+    cell = config.single_cell(
+        options.dataset,
+        options.method,
+        architecture=options.architecture,
+        dataset_parameters=_assignments(options.parameter, "--parameter"),
+        method_parameters=_assignments(options.option, "--option"),
+        seeds=(options.seed,),
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        audit_interval=options.audit_interval,
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
+    )
+    from mtlbench.training.cell import run_seed
+
+    default = Path("results/train") / cell.dataset / Path(cell.folder).name / f"seed-{options.seed}"
+    out = options.out or default
+    record = run_seed(cell, options.seed, out, data_dir=options.data_dir, progress=True)
+    for task, metrics in record["test"].items():
+        print(f"{task}: " + ", ".join(f"test {metric} {value:.4g}" for metric, value in metrics.items()))
+    print(f"{record['status']}{': ' + record['reason'] if record['reason'] else ''} ({out / 'run.json'})")
+    return 0 if record["status"] == "done" else 1
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from mtlbench import config, provenance
+    from mtlbench.referee.problems import Settings
+    from mtlbench.referee.validate import validate
+
+    restart_with_threads(1)
+    section = config.load(options.config).validate_solvers if options.config else config.ValidateSection()
+    verdict = validate(
+        options.out,
+        algorithms=options.algorithm,
+        settings=Settings(**section.model_dump()),
+        recorded=options.recorded,
+        progress=True,
+        environment=provenance.collect(),
+    )
+    print(verdict.sentence())
+    return 0 if verdict.passed else 1
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    from mtlbench.report import leaderboard
+
+    for path in leaderboard.write(existing(options.results)):
+        print(path)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from mtlbench.report import build, bundle, leaderboard
+
+    results = existing(options.results)
+    leaderboard.write(results)
+    build.write(results)
+    print(results / "report.html")
+    if options.bundle:
+        print(bundle.write(results))
+    return 0
+
+
+def existing(results: Path) -> Path:
+    """``results`` if it is a folder with runs in it, else the sentence that says so."""
+    if not results.is_dir():
+        raise InputError(f"the results folder {results} does not exist")
+    if not (results / "runs").is_dir():
+        raise InputError(f"{results} holds no runs/: give the folder of one benchmark, such as results/quick")
+    return results
+
+
+def restart_with_threads(threads: int) -> None:
+    """Start this very command again with ``threads`` threads fixed in its environment, unless it already is.
+
+    Float sums depend on the number of threads, and the numerical libraries read it when they are loaded.
+    """
+    wanted = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | {
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "PYTHONHASHSEED": "0",
+    }
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        os.execve(sys.executable, [sys.executable, "-P", "-m", "mtlbench", *sys.argv[1:]], os.environ | wanted)
+
+
+def _assignments(pairs: list[str], flag: str) -> dict[str, Any]:
+    import yaml
+
+    values = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise InputError(f"{flag} {pair!r}: write it as KEY=VALUE, such as solver=frank_wolfe")
+        values[key] = yaml.safe_load(value)
+    return values
+
+
+def _positive(text: str) -> int:
+    value = _non_negative(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("must be at least 1, got 0")
+    return value
+
+
+def _non_negative(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number that is not negative, got {text!r}")
+    return int(text)

@@ -1,0 +1,161 @@
+"""The real Snakefile: the same bytes whatever the cores, also after kill -9, and failures that stay visible."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+
+def _result_files(results: Path) -> list[Path]:
+    """The files of the runs that must come out the same, relative to the results folder."""
+    files = (path for path in (results / "runs").rglob("*") if path.is_file())
+    kept = (path for path in files if path.suffix in (".json", ".csv", ".npz"))
+    return sorted(path.relative_to(results) for path in kept if not path.name.endswith(".time.json"))
+
+
+def _assert_same_results(one: Path, two: Path) -> None:
+    assert (one / "leaderboard.csv").read_bytes() == (two / "leaderboard.csv").read_bytes()
+    assert len(_result_files(one)) >= 5 * 2 * 2
+    assert _result_files(one) == _result_files(two)
+    for path in _result_files(one):
+        assert (one / path).read_bytes() == (two / path).read_bytes(), path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where the module keeps the results of an undisturbed run, once there is one."""
+    return {"folder": tmp_path_factory.mktemp("whole")}
+
+
+def _whole(finished: dict[str, Path], micro: Path, snakemake) -> Path:
+    """The results of an undisturbed run on one core, made by whichever test asks first."""
+    if "results" not in finished:
+        done = snakemake(micro, "--cores", "1", "leaderboard", folder=finished["folder"])
+        assert done.returncode == 0, done.stderr
+        finished["results"] = finished["folder"] / "results" / "micro"
+    return finished["results"]
+
+
+def test_one_core_and_two_cores_write_the_same_bytes(micro, snakemake, finished, tmp_path):
+    done = snakemake(micro, "--cores", "2", "leaderboard")
+    assert done.returncode == 0, done.stderr
+    _assert_same_results(_whole(finished, micro, snakemake), tmp_path / "results" / "micro")
+
+
+@pytest.mark.parametrize("seconds", [7.0, 14.0])
+def test_a_benchmark_killed_with_kill_9_is_finished_by_the_next_run(
+    micro, snakemake, start_snakemake, finished, tmp_path, seconds
+):
+    driver = start_snakemake(micro, tmp_path)
+    time.sleep(seconds)
+    os.killpg(driver.pid, signal.SIGKILL)  # the driver and the cells that are training
+    driver.wait()
+    # No --cores, no --unlock, no --rerun-incomplete: plain snakemake goes on.
+    done = snakemake(micro, "leaderboard")
+    assert done.returncode == 0, done.stderr
+    _assert_same_results(_whole(finished, micro, snakemake), tmp_path / "results" / "micro")
+
+
+def test_cells_that_outlive_a_killed_driver_do_not_disturb_the_next_run(
+    micro, snakemake, start_snakemake, finished, tmp_path
+):
+    driver = start_snakemake(micro, tmp_path)
+    time.sleep(8)
+    driver.kill()  # the driver alone: its cells go on
+    driver.wait()
+    done = snakemake(micro, "leaderboard")
+    assert done.returncode == 0, done.stderr
+    _assert_same_results(_whole(finished, micro, snakemake), tmp_path / "results" / "micro")
+
+
+def test_a_diverging_cell_is_shown_and_tried_again(snakemake, tmp_path):
+    config = tmp_path / "wild.yaml"
+    content = {
+        "name": "wild",
+        "seeds": 1,
+        "datasets": {
+            "scaled_regression": {
+                "parameters": {"tasks": 2},
+                "epochs": 2,
+                "optimizer": "sgd",
+                "learning_rate": 1e20,
+                "methods": ["single_task", "equal"],
+            }
+        },
+        "cost": {"steps": 2, "warmup": 1},
+    }
+    config.write_text(yaml.safe_dump(content))
+    first = snakemake(config, "--cores", "2", "leaderboard")
+    assert first.returncode == 0, first.stderr
+    results = tmp_path / "results" / "wild"
+    record = json.loads((results / "runs/scaled_regression/hard_sharing/equal/seed-0/run.json").read_text())
+    assert record["status"] == "diverged"
+    assert "task_0" in record["reason"] or "task" in record["reason"]
+    assert "diverged" in (results / "leaderboard.md").read_text()
+    plan = snakemake(config, "--cores", "2", "--dry-run", "leaderboard")
+    assert "rule train:" in plan.stdout
+    # A cell that is done is left alone.
+    content["datasets"]["scaled_regression"]["learning_rate"] = 1e-3
+    config.write_text(yaml.safe_dump(content))
+    assert snakemake(config, "--cores", "2", "leaderboard").returncode == 0
+    plan = snakemake(config, "--cores", "2", "--dry-run", "leaderboard")
+    assert "rule train:" not in plan.stdout
+
+
+WRONG = [
+    ({"datasets": {"multi_digit": {"methods": ["equal"]}}}, "unknown dataset 'multi_digit': did you mean"),
+    ({"datasets": {"multi_digits": {"methods": ["mdga"]}}}, "unknown method 'mdga': did you mean 'mgda'?"),
+    ({"datasets": {"multi_digits": {"methods": [{"mgda": {"solver": "frank_wolf"}}]}}}, "did you mean 'frank_wolfe'?"),
+    ({"datasets": {"multi_digits": {"methods": [{"mgda": {"solvr": "exact"}}]}}}, "did you mean 'solver'?"),
+    ({"datasets": {"multi_digits": {"method": ["equal"]}}}, "unknown key 'method': did you mean 'methods'?"),
+    ({"datasets": {"multi_digits": {"methods": ["equal", "equal"]}}}, "listed twice"),
+    ({"datasets": {"multi_digits": {"methods": ["equal"], "epochs": -1}}}, "datasets.multi_digits.epochs"),
+    ({"datasets": {"multi_digits": {"methods": ["equal"], "learning_rate": "fast"}}}, "learning_rate"),
+    ({"datasets": {"multi_digits": {"methods": [{"static": {"weights": [1, 2, 3]}}]}}}, "weights"),
+    ({"seeds": 0}, "seeds"),
+    ({"seed": 3}, "unknown key 'seed': did you mean 'seeds'?"),
+    ({"datasets": {}}, "datasets"),
+    ({"name": "Not A Name"}, "name"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), WRONG, ids=[sentence[:40] for _, sentence in WRONG])
+def test_a_wrong_benchmark_file_gets_one_sentence(mtlbench, tmp_path, change, sentence):
+    path = tmp_path / "wrong.yaml"
+    content = {"name": "wrong", "seeds": 1, "datasets": {"multi_digits": {"methods": ["equal"]}}} | change
+    path.write_text(yaml.safe_dump(content))
+    done = mtlbench("validate", "--config", str(path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert sentence in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_snakemake_itself_answers_a_wrong_file_with_a_sentence_and_writes_nothing(snakemake, tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("name: wrong\ndatasets: {multi_digits: {methods: [mdga]}}\n")
+    done = snakemake(path, "--cores", "1")
+    assert done.returncode == 2
+    assert "unknown method 'mdga': did you mean 'mgda'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_gpus_are_scheduled_by_their_number(micro, snakemake, tmp_path):
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho 'GPU 0: pretend (UUID: a)'\necho 'GPU 1: pretend (UUID: b)'\n")
+    tool.chmod(0o755)
+    environment = {"PATH": f"{tool.parent}:{os.environ['PATH']}"}
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    plan = snakemake(micro, "--cores", "2", "--dry-run", "leaderboard", **environment)
+    assert plan.returncode == 0, plan.stderr
+    assert "gpu=1" in plan.stdout
+    assert "Provided resources: gpu=2" in plan.stdout + plan.stderr
