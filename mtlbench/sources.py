@@ -68,10 +68,14 @@ def _files(module: str) -> list[Path]:
         return []
     files = [_PACKAGE.joinpath(*parts[1:end], "__init__.py") for end in range(1, len(parts) + 1)]
     files.append(_PACKAGE.joinpath(*parts[1:]).with_suffix(".py"))
+    # What a room reads at run time from its own templates decides its output as well.
+    files += [file for package in files for file in sorted(package.parent.glob("templates/*"))]
     return [file for file in files if file.is_file()]
 
 
 def _imports(file: Path) -> list[str]:
+    if file.suffix != ".py":
+        return []
     package = _module(file) if file.name == "__init__.py" else _module(file).rpartition(".")[0]
     names: list[str] = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

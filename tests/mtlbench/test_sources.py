@@ -39,3 +39,7 @@ def test_digests_tell_methods_apart_and_repeat():
 def test_relative_imports_are_followed():
     files = {path.name for path in module_closure("mtlbench.solvers.min_norm")}
     assert {"gramian.py", "solution.py", "problem.py"} <= files
+
+
+def test_the_templates_of_the_report_count_as_its_sources():
+    assert "report.html.j2" in {path.name for path in module_closure("mtlbench.report.build")}

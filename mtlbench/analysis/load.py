@@ -1,0 +1,238 @@
+"""Read the runs of a benchmark into tidy tables, and refuse what is cut, half-written or not a run.
+
+Diverged and failed runs are results: they stay in every table, with their reason and without scores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mtlbench.errors import InputError
+
+KEYS = ["dataset", "architecture", "label", "method", "seed"]
+AUDIT = [
+    "conflict_rate",
+    "noise_floor",
+    "excess_conflict",
+    "smallest_cosine",
+    "worst_gap",
+    "median_stationarity",
+    "zero_task_events",
+]
+CURVE_COLUMNS = ["epoch", "split", "task", "metric", "value"]
+AUDIT_COLUMNS = [
+    "step",
+    "epoch",
+    "conflict",
+    "same_task_conflict",
+    "cross_half_conflict",
+    "relative_gap",
+    "stationarity",
+]
+
+
+class MetricInfo(BaseModel):
+    """Direction and unit of one metric."""
+
+    model_config = ConfigDict(frozen=True)
+    higher_is_better: bool
+    unit: str = ""
+
+
+class Audit(BaseModel):
+    """The summary of a run's audit; ``worst_gap`` is relative to min G_ii, ``None`` without an inner
+    problem.
+    """
+
+    interval: int
+    steps: int
+    conflict_rate: float | None = None
+    noise_floor: float | None = None
+    excess_conflict: float | None = None
+    smallest_cosine: float | None = None
+    worst_gap: float | None = None
+    median_stationarity: float | None = None
+    zero_task_events: int | None = None
+
+
+class Run(BaseModel):
+    """One run file, checked; ``folder`` is where it lies."""
+
+    folder: Path
+    benchmark: str
+    dataset: str
+    dataset_parameters: dict[str, Any] = Field(default_factory=dict)
+    architecture: str
+    method: str
+    label: str
+    seed: int
+    epochs: int
+    status: Literal["done", "diverged", "failed"]
+    reason: str | None = None
+    best_epoch: int | None = None
+    validation: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    test: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    metrics: dict[str, dict[str, MetricInfo]] = Field(default_factory=dict)
+    audit: Audit | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    backward_passes: float | None = None
+    configuration: dict[str, Any] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """What identifies the run in every table."""
+        return {key: getattr(self, key) for key in KEYS}
+
+
+def read(results: Path) -> list[Run]:
+    """Every run under ``results/runs``, in the order of :data:`KEYS`.
+
+    Raises :class:`~mtlbench.errors.InputError`, one sentence naming the file, when there is no run, when
+    a file is cut off, half-written or not a run, when a run is there twice, or when one dataset was run
+    with two sets of parameters (such runs cannot be compared).
+    """
+    if not results.is_dir():
+        raise InputError(f"the results folder {results} does not exist")
+    found = [_read_one(path) for path in sorted((results / "runs").glob("**/run.json"))]
+    if not found:
+        raise InputError(f"{results} holds no runs: no run.json lies under {results / 'runs'}")
+    seen: dict[tuple[Any, ...], Run] = {}
+    parameters: dict[tuple[str, str], Run] = {}
+    for run in found:
+        twin = seen.setdefault(tuple(run.keys.values()), run)
+        if twin is not run:
+            raise InputError(
+                f"{run.folder / 'run.json'} and {twin.folder / 'run.json'} are the same run "
+                f"({run.dataset}, {run.label}, seed {run.seed}): keep one"
+            )
+        first = parameters.setdefault((run.dataset, run.architecture), run)
+        if first.dataset_parameters != run.dataset_parameters:
+            raise InputError(
+                f"{run.folder / 'run.json'}: {run.dataset} was run with the parameters "
+                f"{run.dataset_parameters}, but with {first.dataset_parameters} in "
+                f"{first.folder / 'run.json'}; such runs do not compare"
+            )
+    return sorted(found, key=lambda run: tuple(run.keys.values()))
+
+
+def runs(results: Path) -> pd.DataFrame:
+    """The tidy table of a benchmark's runs: :func:`table` of :func:`read`."""
+    return table(read(results))
+
+
+def table(records: Iterable[Run]) -> pd.DataFrame:
+    """One row per (run, split, task, metric): :data:`KEYS`, split, task, metric, value, direction, unit,
+    main, status, reason and the audit's summary.
+
+    Every run has a row for every metric of its dataset; the value is NaN where the run did not get that
+    far. ``main`` marks the first metric of each task, the one that ranks are taken on.
+    """
+    records = list(records)
+    described: dict[tuple[str, str], dict[str, dict[str, MetricInfo]]] = {}
+    for run in records:
+        known = described.setdefault((run.dataset, run.architecture), {})
+        for task, metrics in run.metrics.items():
+            known.setdefault(task, {}).update(metrics)
+    rows = []
+    for run in records:
+        audit = run.audit.model_dump() if run.audit else {}
+        common = {
+            **run.keys,
+            "status": run.status,
+            "reason": run.reason,
+            **{key: audit.get(key) for key in AUDIT},
+        }
+        for task, metrics in described[run.dataset, run.architecture].items():
+            for position, (metric, info) in enumerate(metrics.items()):
+                for split, scores in (("validation", run.validation), ("test", run.test)):
+                    rows.append(
+                        {
+                            **common,
+                            "split": split,
+                            "task": task,
+                            "metric": metric,
+                            "value": scores.get(task, {}).get(metric) if run.status == "done" else None,
+                            "higher_is_better": info.higher_is_better,
+                            "unit": info.unit,
+                            "main": position == 0,
+                        }
+                    )
+    if not rows:
+        raise InputError("no run states its metrics: every run failed before its dataset was loaded")
+    return pd.DataFrame(rows).astype(dict.fromkeys(["value", *AUDIT], float))
+
+
+def curves(records: Iterable[Run]) -> pd.DataFrame:
+    """The learning curves of all runs: :data:`KEYS`, epoch, split, task, metric, value."""
+    return _concatenate(records, "curves.csv", CURVE_COLUMNS)
+
+
+def audits(records: Iterable[Run]) -> pd.DataFrame:
+    """The audited steps of all runs: :data:`KEYS` and the columns of ``audit.csv``."""
+    audited = [run for run in records if run.audit is not None]
+    return _concatenate(audited, "audit.csv", AUDIT_COLUMNS)
+
+
+def csv(path: Path, columns: list[str], key: str) -> pd.DataFrame:
+    """Read a CSV file of the results and check that it is whole: its columns are there and no ``key`` is
+    empty.
+
+    Raises :class:`~mtlbench.errors.InputError` naming the file.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: train the cell again") from None
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path} is not a readable CSV file: {_line(error)}") from None
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column {missing[0]!r}: was it written by mtlbench?")
+    if frame[key].isna().any():
+        raise InputError(f"{path} is cut off: a line has no {key!r}")
+    return frame
+
+
+def _concatenate(records: Iterable[Run], name: str, columns: list[str]) -> pd.DataFrame:
+    frames = list(_frames(records, name, columns))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*KEYS, *columns])
+
+
+def _frames(records: Iterable[Run], name: str, columns: list[str]) -> Iterator[pd.DataFrame]:
+    for run in records:
+        path = run.folder / name
+        # A run that broke down may have left no curve; a finished one always has.
+        if run.status != "done" and not path.exists():
+            continue
+        yield csv(path, columns, key=columns[1]).assign(**run.keys)
+
+
+def _read_one(path: Path) -> Run:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {_line(error)}") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is cut off or is not JSON (line {error.lineno}: {error.msg})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a run of mtlbench: not a JSON object")
+    if content.get("complete") is not True:
+        raise InputError(f"{path} is half-written or not a run of mtlbench: its mark of completeness is missing")
+    try:
+        return Run.model_validate({**content, "folder": path.parent})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path} is not a run of mtlbench: {place}: {_line(first['msg'])}") from None
+
+
+def _line(message: object) -> str:
+    text = " ".join(str(message).split())
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,35 @@
+"""The report of a benchmark: plots, ``report.html``, ``manifest.json``, in this order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mtlbench.analysis import load
+from mtlbench.analysis.leaderboard import leaderboard, metrics
+from mtlbench.referee import plots as referee_plots
+from mtlbench.report import html, manifest, plots, toy
+from mtlbench.report.style import canvas
+
+
+def write(results: Path) -> list[Path]:
+    """Draw the plots, write the page and the manifest of ``results``, and return the last two paths.
+
+    The page holds every picture that lies in ``plots/``. Raises :class:`~mtlbench.errors.InputError` naming
+    the file when something in the results is cut or is not what it should be.
+    """
+    records = load.read(results)
+    table = load.table(records)
+    board = leaderboard(table)
+    folder = results / "plots"
+    plots.write(folder, board, metrics(table), load.curves(records), load.audits(records))
+    toy.write(folder)
+    _convergence(results / "solvers", folder)
+    page = html.write(results, records, table, board)
+    return [page, manifest.write(results)]
+
+
+def _convergence(solvers: Path, folder: Path) -> None:
+    """The referee's convergence plots in the report's colours, where the solvers were validated."""
+    if (solvers / "traces.csv").exists():
+        with canvas(mathematics=True):
+            referee_plots.write(solvers, folder)

@@ -1,0 +1,100 @@
+"""Write the leaderboard: ``leaderboard.csv`` for machines, ``.md``, ``.tex`` and ``.html`` for people.
+
+The CSV holds quality and audit only, so that the same runs give the same bytes; the other three also show
+what a step costs, where that was measured.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from mtlbench.analysis import load
+from mtlbench.analysis.leaderboard import leaderboard
+from mtlbench.files import write_atomically
+from mtlbench.report.tables import Entry, Table, costs, tables, tex
+from mtlbench.report.template import render
+
+FOOT = (
+    "Mean ± half width of the 95 % paired t interval over seeds, on the test split. "
+    "Δm: mean relative change against single-task networks in percent, lower is better. "
+    "≈: cannot be told apart from equal weighting. Bold: best mean among methods whose runs all ended."
+)
+
+
+def write(results: Path) -> list[Path]:
+    """Write ``leaderboard.{csv,md,tex,html}`` into ``results`` and return their paths.
+
+    Raises :class:`~mtlbench.errors.InputError` naming the file when a run or ``cost.csv`` cannot be read.
+    """
+    table = load.runs(results)
+    board = leaderboard(table)
+    shown = tables(table, board, costs(results))
+    contents = {
+        "csv": to_csv(board),
+        "md": to_markdown(shown, results.resolve().name),
+        "tex": to_latex(shown),
+        "html": render("leaderboard.html.j2", benchmark=results.resolve().name, tables=shown, foot=FOOT),
+    }
+    paths = [results / f"leaderboard.{kind}" for kind in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        write_atomically(path, content)
+    return paths
+
+
+def to_csv(board: pd.DataFrame) -> str:
+    """The leaderboard as CSV: floats with eight significant digits, empty where there is no number.
+
+    One column pair per (task, metric) of any dataset; a dataset leaves those of the others empty.
+    """
+    return board.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+
+
+def to_markdown(shown: list[Table], name: str) -> str:
+    """The tables as GitHub-flavoured Markdown."""
+    parts = [f"# Leaderboard of {_md(name)}"]
+    for table in shown:
+        headers = [_md(f"{column.title} ({column.unit})" if column.unit else column.title) for column in table.columns]
+        frame = pd.DataFrame([[_md_entry(entry) for entry in row] for row in table.rows], columns=headers)
+        align = ("left", *["right"] * (len(headers) - 1))
+        parts += [
+            f"## {_md(table.title)}",
+            frame.to_markdown(index=False, colalign=align, disable_numparse=True),
+        ]
+        parts += [f"*{note}*" for note in table.notes]
+    return "\n\n".join([*parts, FOOT]) + "\n"
+
+
+def to_latex(shown: list[Table]) -> str:
+    """The tables for ``\\usepackage{booktabs}``, one ``table`` per dataset."""
+    parts = ["% needs \\usepackage{booktabs}"]
+    for table in shown:
+        headers = [f"{column.tex} ({tex(column.unit)})" if column.unit else column.tex for column in table.columns]
+        frame = pd.DataFrame([[_tex_entry(entry) for entry in row] for row in table.rows], columns=headers)
+        parts.append(
+            frame.style.hide(axis="index").to_latex(
+                hrules=True,
+                column_format="l" + "r" * (len(headers) - 1),
+                position="t",
+                position_float="centering",
+                caption=tex(f"{table.title}. {' '.join([*table.notes, FOOT])}"),
+                label=f"tab:{table.dataset}-{table.architecture}",
+            )
+        )
+    return "\n".join(parts)
+
+
+def _md(text: str) -> str:
+    """``text`` as plain words of a Markdown table: no markup, no HTML, no column break."""
+    for character in "\\`*_[]|":
+        text = text.replace(character, "\\" + character)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+
+
+def _md_entry(entry: Entry) -> str:
+    return f"**{_md(entry.text)}**" if entry.kind == "best" else _md(entry.text)
+
+
+def _tex_entry(entry: Entry) -> str:
+    return rf"\textbf{{{tex(entry.text)}}}" if entry.kind == "best" else tex(entry.text)

@@ -1,0 +1,212 @@
+"""The pictures of a benchmark: leaderboard, learning curves, conflict over training."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+from scipy import stats
+
+from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK
+from mtlbench.analysis.statistics import CONFIDENCE
+from mtlbench.report.style import INK, MUTED, Look, canvas, grid, looks, plain, save
+
+
+def write(
+    folder: Path, board: pd.DataFrame, described: pd.DataFrame, curves: pd.DataFrame, audits: pd.DataFrame
+) -> None:
+    """Draw everything into ``folder``: ``leaderboard``, and per dataset ``curves-...`` and ``conflict-...``.
+
+    ``board``: the leaderboard; ``described``: its metrics; ``curves`` and ``audits``: the tables of
+    :mod:`mtlbench.analysis.load`. A picture that has nothing to show is not written.
+    """
+    look = looks(board["label"])
+    with canvas():
+        if board["delta_m"].notna().any():
+            save(leaderboard(board, look), folder, "leaderboard")
+        for key, own in described[described["main"]].groupby(GROUP, sort=True):
+            selected = curves[_among(curves, key) & (curves["split"] == "validation")]
+            if not selected.empty:
+                save(learning_curves(selected, own, look), folder, file_name("curves", *key))
+        for key, own in audits.groupby(GROUP, sort=True):
+            save(conflict(own, look), folder, file_name("conflict", *key))
+
+
+def file_name(*parts: str) -> str:
+    """A file name that any file system takes."""
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-.") for part in parts)
+
+
+def leaderboard(board: pd.DataFrame, look: dict[str, Look]) -> Figure:
+    """Delta-m with its interval, one panel per dataset, best on top; the dashed line is equal weighting."""
+    groups = [(key, part.dropna(subset="delta_m")) for key, part in board.groupby(GROUP, sort=True)]
+    groups = [(key, part) for key, part in groups if not part.empty]
+    tallest = max(len(part) for _, part in groups)
+    figure, axes = grid(len(groups), 2, 4.9, 1.25 + 0.27 * tallest)
+    for ax, (key, best_first) in zip(axes, groups, strict=True):
+        part = best_first.iloc[::-1].reset_index(drop=True)
+        ax.axvline(0, color=MUTED, linewidth=1)
+        equal = part[part["label"] == EQUAL]["delta_m"]
+        if not equal.empty:
+            ax.axvline(equal.iloc[0], color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        for row, line in part.iterrows():
+            own = look[line["label"]]
+            half = line["delta_m_half_width"]
+            whole = line["done"] == line["runs"]
+            ax.errorbar(
+                line["delta_m"],
+                row,
+                xerr=None if np.isnan(half) else half,
+                color=own.colour,
+                marker="o" if whole else "X",
+                markersize=6,
+                markerfacecolor=own.colour,
+                linewidth=1.8,
+                capsize=2.5,
+            )
+        names = [f"{n} ({d}/{r} runs)" if d < r else n for n, d, r in part[["label", "done", "runs"]].to_numpy()]
+        ax.set_yticks(range(len(part)), names)
+        ax.set_ylim(-0.7, tallest - 0.3)
+        ax.grid(axis="y", visible=False)
+        ax.set_title(_title(key))
+        _spread(ax, part)
+    return figure
+
+
+def learning_curves(curves: pd.DataFrame, described: pd.DataFrame, look: dict[str, Look]) -> Figure:
+    """The main validation metric of every task over epochs: mean over seeds and its 95 % t band.
+
+    Each epoch's mean is over the runs that reached it.
+    """
+    figure, axes = grid(len(described), 3, 3.5 if len(described) > 2 else 4.8, 2.7)
+    labels = sorted(set(curves["label"]), key=lambda label: (label != SINGLE_TASK, label != EQUAL, label))
+    for ax, task in zip(axes, described.itertuples(index=False), strict=True):
+        own = curves[(curves["task"] == task.task) & (curves["metric"] == task.metric)]
+        for label in labels:
+            _band(ax, own[own["label"] == label], "epoch", "value", look[label])
+        better = "higher is better" if task.higher_is_better else "lower is better"
+        ax.set_title(task.task)
+        ax.set_ylabel(f"{task.metric}{f' [{task.unit}]' if task.unit else ''}\n({better})")
+        ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _range(ax, own["value"])
+    _legend(figure, labels, look)
+    return figure
+
+
+def conflict(audits: pd.DataFrame, look: dict[str, Look]) -> Figure:
+    """Conflict between tasks over training beside the noise floor, one panel per method.
+
+    Both are shares of pairs of gradients on two halves of a batch with a negative product: between tasks, and
+    between the two halves of the same task. What lies between the curves is conflict; the rest is noise.
+    """
+    labels = sorted(set(audits["label"]), key=lambda label: (label != EQUAL, label))
+    figure, axes = grid(len(labels), 4, 2.7, 2.1)
+    noise = Look(MUTED, (0, (2, 1.5)), "", 1.3)
+    for index, (ax, label) in enumerate(zip(axes, labels, strict=True)):
+        own = audits[audits["label"] == label]
+        per_epoch = own.groupby(["seed", "epoch"])[["cross_half_conflict", "same_task_conflict"]].mean().reset_index()
+        _band(ax, per_epoch, "epoch", "same_task_conflict", noise)
+        _band(ax, per_epoch, "epoch", "cross_half_conflict", look[label]._replace(dashes="-"))
+        ax.set_title(label, fontsize=9.5)
+        ax.set_ylim(-0.03, 1.03)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        if index % 4 == 0:
+            ax.set_ylabel("share in conflict")
+        if index + 4 >= len(labels):
+            ax.set_xlabel("epoch")
+    handles = [
+        Line2D([], [], color=INK, linewidth=1.8, label="between tasks"),
+        Line2D([], [], color=MUTED, linewidth=1.3, linestyle=noise.dashes, label="same task (noise floor)"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _band(ax: Axes, frame: pd.DataFrame, x: str, y: str, look: Look) -> None:
+    """The mean of ``y`` over seeds at each ``x``, and its interval where there are two seeds or more."""
+    if frame.empty:
+        return
+    per_x = frame.groupby(x)[y].agg(["mean", "sem", "count"])
+    every = max(1, len(per_x) // 6)
+    ax.plot(
+        per_x.index,
+        per_x["mean"],
+        color=look.colour,
+        linestyle=look.dashes,
+        marker=look.marker,
+        markersize=3.6,
+        markevery=every,
+        linewidth=look.width,
+    )
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(per_x["count"] - 1, 1)) * per_x["sem"]
+    if half.notna().any():
+        ax.fill_between(per_x.index, per_x["mean"] - half, per_x["mean"] + half, color=look.colour, alpha=0.13, lw=0)
+
+
+def _legend(figure: Figure, labels: list[str], look: dict[str, Look]) -> None:
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=look[label].colour,
+            linestyle=look[label].dashes,
+            marker=look[label].marker,
+            markersize=4,
+            linewidth=look[label].width,
+            label=label if not label.startswith("_") else f" {label}",  # matplotlib hides a leading underscore
+        )
+        for label in labels
+    ]
+    width, height = figure.get_size_inches()
+    longest = max(len(label) for label in labels)
+    columns = max(1, min(len(labels), int(width / (0.085 * longest + 0.75))))
+    # The legend gets room of its own below the panels, however many methods there are.
+    figure.set_size_inches(width, height + 0.2 * -(-len(labels) // columns))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=3.2)
+
+
+def _spread(ax: Axes, part: pd.DataFrame) -> None:
+    """Linear where the values allow it; where one method is far out, an axis that still shows the others."""
+    label = "Δm [%], lower is better"
+    ax.margins(x=0.07)
+    size = part["delta_m"].abs()
+    near = size[size > 0].median()
+    if size.max() > 40 * near:
+        linear = 10.0 ** np.ceil(np.log10(near))
+        powers = linear * 10.0 ** np.arange(np.ceil(np.log10(size.max() / linear)) + 1)
+        ticks = np.concatenate((-powers[::-1], [0], powers))
+        low, high = part["delta_m"].min(), part["delta_m"].max()
+        ax.set_xscale("symlog", linthresh=linear, linscale=2)
+        ax.set_xticks(ticks[(ticks >= min(low, -linear)) & (ticks <= max(high, linear))])
+        ax.xaxis.set_major_formatter(plain)
+        ax.xaxis.set_minor_locator(NullLocator())
+        label += f"\n(logarithmic beyond ±{linear:g})"
+    ax.set_xlabel(label)
+
+
+def _range(ax: Axes, values: pd.Series) -> None:
+    """Room for every run's values; the bands of two or three seeds are wide and may leave the picture."""
+    low, high = values.min(), values.max()
+    if low > 0 and high > 20 * low:
+        ax.set_yscale("log")
+        ax.set_ylim(low / 1.2, high * 1.2)
+        ax.yaxis.set_major_formatter(plain)
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    elif high > low:
+        ax.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+
+
+def _among(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.Series:
+    return (frame[GROUP] == list(key)).all(axis=1)
+
+
+def _title(key: tuple[str, ...]) -> str:
+    dataset, architecture = key
+    return dataset if architecture == "hard_sharing" else f"{dataset}, {architecture}"

@@ -1,0 +1,113 @@
+"""One look for every picture: colours that colour-blind readers tell apart, files that repeat to the byte."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK
+from mtlbench.files import write_atomically
+
+# The page swaps these three for the reader's own colours, so that pictures follow dark mode.
+INK, GRID, PAPER = "#1b1f24", "#d4d9df", "#fefefe"
+MUTED = "#78828d"
+# Okabe and Ito's palette without its black and yellow, which are ink and illegible here.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+MARKERS = "osD^vPX*<>"
+
+
+class Look(NamedTuple):
+    """How one method is drawn in every picture of a benchmark."""
+
+    colour: str
+    dashes: Any
+    marker: str
+    width: float
+
+
+def looks(labels: Iterable[str]) -> dict[str, Look]:
+    """A look for every method: colour, dashes and marker together differ for the first 120 methods.
+
+    The references keep theirs everywhere: equal weighting is ink, single-task networks grey and dashed.
+    """
+    fixed = {EQUAL: Look(INK, "-", "o", 2.0), SINGLE_TASK: Look(MUTED, (0, (3, 2)), "s", 1.6)}
+    found = {}
+    for index, label in enumerate(sorted(set(labels) - set(fixed))):
+        row = index // len(COLOURS)
+        found[label] = Look(
+            COLOURS[index % len(COLOURS)],
+            DASHES[row % len(DASHES)],
+            MARKERS[(index + row) % len(MARKERS)],
+            1.5,
+        )
+    return found | fixed
+
+
+@contextmanager
+def canvas(mathematics: bool = False) -> Iterator[None]:
+    """The settings every picture is drawn under; matplotlib's global state is left as it was.
+
+    Without ``mathematics`` a method named "$x$" is a name, and logarithmic axes need :func:`plain`.
+    """
+    settings: Any = {
+        "svg.hashsalt": "mtlbench",
+        "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and takes the page's colour
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 9.5,
+        "text.parse_math": mathematics,
+        "text.color": INK,
+        "axes.edgecolor": MUTED,
+        "axes.labelcolor": INK,
+        "axes.titlesize": 10.5,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.facecolor": PAPER,
+        "figure.facecolor": PAPER,
+        "grid.color": GRID,
+        "grid.linewidth": 0.6,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "legend.frameon": False,
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write ``name.svg`` and ``name.png`` into ``folder``: same picture, same bytes, no date."""
+    # The layout takes most of the time: find it once for both files.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for kind, metadata in (("svg", {"Date": None, "Creator": "mtlbench"}), ("png", {"Software": "mtlbench"})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+        write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
+
+
+def grid(panels: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of ``panels`` axes of ``width`` x ``height`` inches in rows of ``columns``."""
+    columns = min(columns, panels)
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for spare in axes[panels:]:
+        spare.set_visible(False)
+    return figure, list(axes[:panels])
+
+
+def plain(value: float, _position: float) -> str:
+    """A tick label without mathematics markup: ``0.01``, ``1e+04``."""
+    return f"{value:g}".replace("-", "−")

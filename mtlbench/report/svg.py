@@ -1,0 +1,101 @@
+"""Put an SVG file into a page: only what draws, in the page's colours, with ids that clash with no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+from markupsafe import Markup
+
+from mtlbench.errors import InputError
+from mtlbench.report.style import GRID, INK, PAPER
+
+_SHAPES = {
+    "path",
+    "rect",
+    "circle",
+    "ellipse",
+    "line",
+    "polyline",
+    "polygon",
+    "text",
+    "tspan",
+    "image",
+    "use",
+}
+_DEFINITIONS = {
+    "g",
+    "defs",
+    "clipPath",
+    "linearGradient",
+    "radialGradient",
+    "stop",
+    "pattern",
+    "marker",
+    "mask",
+}
+_DRAWING = {"svg", "title", "desc"} | _SHAPES | _DEFINITIONS
+_COLOURS = {INK: "var(--ink)", "#000000": "var(--ink)", GRID: "var(--grid)", PAPER: "var(--paper)"}
+
+
+def inline(path: Path, prefix: str, title: str) -> Markup:
+    """The picture at ``path`` as an ``<svg>`` element for HTML, with ``title`` for screen readers.
+
+    What does not draw (scripts, event handlers, style sheets, links that leave the file) is left out, since
+    a results folder may come from somebody else. Every id gets ``prefix``. Raises
+    :class:`~mtlbench.errors.InputError` when the file is not a whole SVG.
+    """
+    try:
+        root = ElementTree.fromstring(path.read_bytes())
+    except ElementTree.ParseError as error:
+        raise InputError(f"{path} is cut off or is not an SVG picture: {error}") from None
+    if _local(root.tag) != "svg":
+        raise InputError(f"{path} is not an SVG picture: its root is {_local(root.tag)!r}")
+    _clean(root, prefix)
+    for size in ("width", "height"):
+        root.attrib.pop(size, None)  # the page decides the size; the viewBox keeps the shape
+    root.set("role", "img")
+    root.set("aria-label", title)
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def natural_width(path: Path) -> float | None:
+    """The width the picture was drawn at, in CSS pixels, or None where it is not stated in points."""
+    match = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', path.read_text(encoding="utf-8")[:4000], re.DOTALL)
+    return float(match.group(1)) * 96 / 72 if match else None
+
+
+def _clean(element: ElementTree.Element, prefix: str) -> None:
+    element.tag = _local(element.tag)
+    for name, value in list(element.attrib.items()):
+        del element.attrib[name]
+        kept = _attribute(_local(name), value, prefix)
+        if kept is not None:
+            element.set(_local(name), kept)
+    for child in list(element):
+        if isinstance(child.tag, str) and _local(child.tag) in _DRAWING:
+            _clean(child, prefix)
+        else:
+            element.remove(child)
+
+
+def _attribute(name: str, value: str, prefix: str) -> str | None:
+    if name.lower().startswith("on"):
+        return None
+    if name == "id":
+        return prefix + value
+    if name == "href":
+        if value.startswith("#"):
+            return f"#{prefix}{value[1:]}"
+        return value if value.startswith("data:image/png") else None
+    value = re.sub(r"url\(\s*['\"]?#", f"url(#{prefix}", value)
+    if re.search(r"url\((?!#)|@import|expression\(", value):
+        return None
+    for colour, variable in _COLOURS.items():
+        value = value.replace(colour, variable) if name == "style" else value
+    return value
+
+
+def _local(name: str) -> str:
+    return name.rsplit("}", 1)[-1]

@@ -1,0 +1,207 @@
+"""The leaderboard as a table for readers: the same columns for Markdown, LaTeX and HTML."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK, metrics
+from mtlbench.analysis.load import csv
+from mtlbench.report.format import NOTHING, duration, number, with_interval
+
+COST_COLUMNS = ["dataset", "architecture", "label", "seconds_per_step_median", "peak_memory_mib"]
+SAME = "≈"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, what it means in one sentence, and its title in LaTeX."""
+
+    title: str
+    help: str
+    tex: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell: its text, the number it is sorted by (None: no number), its CSS class, and bounds to draw."""
+
+    text: str
+    value: float | None = None
+    kind: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One dataset's leaderboard."""
+
+    dataset: str
+    architecture: str
+    columns: list[Column]
+    rows: list[list[Entry]]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}, {self.architecture}"
+
+
+def costs(results: Path) -> pd.DataFrame | None:
+    """``cost.csv`` of the results, or None where step times have not been measured."""
+    path = results / "cost.csv"
+    return csv(path, COST_COLUMNS, key="peak_memory_mib") if path.exists() else None
+
+
+def tables(table: pd.DataFrame, board: pd.DataFrame, cost: pd.DataFrame | None) -> list[Table]:
+    """One :class:`Table` per dataset, from the runs' table, the leaderboard made of it, and the cost."""
+    described = metrics(table)
+    result = []
+    for key, part in board.groupby(GROUP, sort=True):
+        assert isinstance(key, tuple)
+        own = described[(described[GROUP] == list(key)).all(axis=1)]
+        spent = None if cost is None else cost[(cost[GROUP] == list(key)).all(axis=1)].set_index("label")
+        result.append(_table(key, part, own, spent))
+    return result
+
+
+def _table(key: tuple[Any, ...], board: pd.DataFrame, described: pd.DataFrame, cost: pd.DataFrame | None) -> Table:
+    shown = [
+        metric for metric in described.itertuples(index=False) if f"{metric.task}.{metric.metric}" in board.columns
+    ]
+    columns = [
+        Column("method", "The method and the parameters it was run with.", "method"),
+        Column("Δm", "Mean relative change against single-task networks; lower is better.", r"$\Delta_m$", "%"),
+        Column(
+            "Δm − equal",
+            "Difference of Δm to equal weighting, paired by seed; ≈ where the interval holds 0.",
+            r"$\Delta_m - \Delta_m^{\mathrm{equal}}$",
+            "%",
+        ),
+        Column("mean rank", "Mean rank over the tasks' main metrics; 1 is best, ties share.", "mean rank"),
+    ]
+    for metric in shown:
+        arrow, tex_arrow = ("↑", r"$\uparrow$") if metric.higher_is_better else ("↓", r"$\downarrow$")
+        name = f"{metric.task} {metric.metric}"
+        better = "higher" if metric.higher_is_better else "lower"
+        unit = f" [{metric.unit}]" if metric.unit else ""
+        help_text = f"{metric.metric}{unit} of task {metric.task} on the test split; {better} is better."
+        columns.append(Column(f"{name} {arrow}", help_text, f"{tex(name)} {tex_arrow}"))
+    columns += [
+        Column(
+            "conflict",
+            "Share of task pairs whose gradients conflict, above the noise floor (the share among "
+            "gradients of the same task on two halves of a batch).",
+            "conflict",
+        ),
+        Column("worst gap", "Largest certified gap of the inner solver, relative to min Gᵢᵢ.", "worst gap"),
+    ]
+    if cost is not None:
+        columns += [
+            Column("step", "Median time of one training step, measured apart from training.", "step"),
+            Column("memory", "Peak memory while stepping.", "memory", "MiB"),
+        ]
+    columns.append(Column("runs", "Runs that ended, of those started.", "runs"))
+    best = _best(board, shown)
+    rows = [_row(row, shown, cost, best) for row in board.to_dict("records")]
+    return Table(str(key[0]), str(key[1]), columns, rows, _notes(board))
+
+
+def _row(row: dict[str, Any], shown: list[Any], cost: pd.DataFrame | None, best: dict[str, float]) -> list[Entry]:
+    reference = row["label"] == SINGLE_TASK
+    change = "0 (reference)" if reference and row["seeds"] else ""
+    entries = [
+        Entry(row["label"], None, "reference" if reference else "equal" if row["label"] == EQUAL else ""),
+        _interval(row, "delta_m", best, change),
+        _against_equal(row),
+        _interval(row, "mean_rank", best),
+    ]
+    entries += [_interval(row, f"{metric.task}.{metric.metric}", best) for metric in shown]
+    entries += [
+        _interval(row, "excess_conflict", {}),
+        Entry(number(row["worst_gap"], 2), _known(row["worst_gap"])),
+    ]
+    if cost is not None:
+        entries += _cost(row["label"], cost)
+    text = f"{row['done']}/{row['runs']}"
+    broken = [f"{row[kind]} {kind}" for kind in ("diverged", "failed") if row[kind]]
+    entries.append(Entry(f"{text} ({', '.join(broken)})" if broken else text, row["done"], "broken" if broken else ""))
+    return entries
+
+
+def _interval(row: dict[str, Any], name: str, best: dict[str, float], text: str = "") -> Entry:
+    mean, half = row[name], row[f"{name}_half_width"]
+    kind = "best" if row["label"] != SINGLE_TASK and best.get(name) == mean else ""
+    bounds = (None, None) if math.isnan(half) else (mean - half, mean + half)
+    return Entry(text or with_interval(mean, half), _known(mean), kind, *bounds)
+
+
+def _against_equal(row: dict[str, Any]) -> Entry:
+    mean, half = row["delta_m_vs_equal"], row["delta_m_vs_equal_half_width"]
+    text = with_interval(mean, half)
+    if math.isnan(half):
+        return Entry(text, _known(mean))
+    if abs(mean) <= half:
+        return Entry(f"{SAME} {text}", mean, "same", mean - half, mean + half)
+    return Entry(text, mean, "better" if mean < 0 else "worse", mean - half, mean + half)
+
+
+def _cost(label: str, cost: pd.DataFrame) -> list[Entry]:
+    if label not in cost.index:
+        return [Entry(NOTHING), Entry(NOTHING)]
+    row = cost.loc[label]
+    seconds, memory = float(row["seconds_per_step_median"]), float(row["peak_memory_mib"])
+    return [Entry(duration(seconds), _known(seconds)), Entry(number(memory), _known(memory))]
+
+
+def _best(board: pd.DataFrame, shown: list[Any]) -> dict[str, float]:
+    """The best mean of each column among the multi-task methods whose runs all ended."""
+    whole = board[(board["label"] != SINGLE_TASK) & (board["done"] == board["runs"])]
+    best = {name: whole[name].min() for name in ("delta_m", "mean_rank")}
+    for metric in shown:
+        name = f"{metric.task}.{metric.metric}"
+        best[name] = whole[name].max() if metric.higher_is_better else whole[name].min()
+    return best
+
+
+def _notes(board: pd.DataFrame) -> list[str]:
+    """What a reader must know before comparing the rows of this table."""
+    notes = []
+    labels = set(board["label"])
+    if SINGLE_TASK not in labels:
+        notes.append("No single-task networks were trained here, so Δm is not defined.")
+    elif board["delta_m"].isna().all():
+        notes.append("Δm is not defined: no seed is whole, or a single-task metric is exactly 0.")
+    if EQUAL not in labels:
+        notes.append("Equal weighting was not run here, so there is no difference to it.")
+    if (board["runs"] == 1).all():
+        notes.append("One seed only: there is no spread to estimate, so no interval is given.")
+    elif board["runs"].nunique() > 1:
+        notes.append("The methods have run different numbers of seeds; ranks are over the seeds all have run.")
+    if board["mean_rank"].isna().all() and labels - {SINGLE_TASK}:
+        notes.append("No seed has been run by every method, so there are no ranks.")
+    broken = board[board["done"] < board["runs"]]
+    if not broken.empty:
+        notes.append(
+            "Runs that diverged or failed count as worst in ranks; the other means are over the runs that ended."
+        )
+    return notes
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def tex(text: str) -> str:
+    """``text`` safe inside a LaTeX table."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {character: "\\" + character for character in "&%$#_{}"}
+    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "−": "$-$", "≈": r"$\approx$"}
+    special |= {"–": "--", "µ": r"\textmu{}", "Δ": r"$\Delta$", "∞": r"$\infty$"}
+    return "".join(special.get(character, character) for character in text)

@@ -1,0 +1,130 @@
+r"""A two-dimensional problem with a known Pareto set, and the path every method takes through it.
+
+Two tasks share the parameters x = (a, b). With the valley h(a) = sin(a) and the distances
+
+.. math:: r_i(x)^2 = (a - c_i)^2 + \kappa\,(b - h(a))^2, \qquad c_1 = -3,\; c_2 = 3,\; \kappa = 6,
+
+the losses are smooth at their minima and nearly linear far away,
+
+.. math:: f_1 = \sqrt{1 + r_1^2} - 1, \qquad f_2 = 12\,\bigl(\sqrt{1 + r_2^2} - 1\bigr).
+
+The tasks agree on the way down into the valley and pull apart along it, with gradients whose lengths differ
+twelve fold. Leaving the valley raises both losses and moving along it trades one for the other, so the
+Pareto set is the piece of the valley between the two minima, {(a, sin a): −3 <= a <= 3}. Equal weighting is
+drawn to one end of it; a method that reacts to the gradients alone can stop anywhere on it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mtlbench import backward, methods
+from mtlbench.report.style import GRID, INK, MUTED, canvas, grid, looks, save
+
+CENTRES = (-3.0, 3.0)
+SCALES = (1.0, 12.0)
+CURVATURE = 6.0
+STARTS = ((-4.2, 2.6), (0.9, 3.4), (4.4, -2.2))
+BOX = (-5.2, 5.2, -4.0, 4.0)
+STEPS, LEARNING_RATE = 150, 0.2
+
+
+def losses(x: torch.Tensor) -> torch.Tensor:
+    """The two losses at ``x``: (..., 2) -> (2, ...)."""
+    a, b = x[..., 0], x[..., 1]
+    across = CURVATURE * (b - torch.sin(a)) ** 2
+    pairs = zip(SCALES, CENTRES, strict=True)
+    return torch.stack([scale * (torch.sqrt(1 + (a - centre) ** 2 + across) - 1) for scale, centre in pairs])
+
+
+def pareto_set(resolution: int = 801) -> np.ndarray:
+    """The points (n, 2) of a grid over the box that no other grid point beats in both losses, sorted by a."""
+    a, b = np.linspace(*BOX[:2], resolution), np.linspace(*BOX[2:], resolution)
+    points = np.stack(np.meshgrid(a, b), axis=-1).reshape(-1, 2)
+    values = losses(torch.from_numpy(points)).numpy()
+    order = np.lexsort((values[1], values[0]))
+    # In order of the first loss a point is beaten exactly if some earlier one is as low in the second.
+    lowest_before = np.minimum.accumulate(np.concatenate(([np.inf], values[1][order][:-1])))
+    front = points[order[values[1][order] < lowest_before]]
+    return front[np.argsort(front[:, 0], kind="stable")]
+
+
+def trajectory(name: str, start: tuple[float, float]) -> np.ndarray:
+    """The path (steps + 1, 2) of the method ``name`` from ``start``: Adam in float64, its rate falling to 0.
+
+    The toy has no heads, so its parameters are also its representation. Raises what the method raises.
+    """
+    method = methods.get(name)
+    x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([x], lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    path = [x.detach().numpy().copy()]
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        representation = x * 1
+        batches = [losses(representation) for _ in range(method.batches)]
+        needed = representation if method.level == "representation" else None
+        backward(batches[0] if method.batches == 1 else batches, method, shared=[x], representation=needed)
+        optimizer.step()
+        schedule.step()
+        if method.needs == "losses_after":
+            with torch.no_grad():
+                method.observe(losses(x))
+        path.append(x.detach().numpy().copy())
+    return np.stack(path)
+
+
+def write(folder: Path) -> None:
+    """Draw every method's paths as small multiples into ``toy.svg`` and ``toy.png``."""
+    with canvas():
+        save(draw(methods.names()), folder, "toy")
+
+
+def draw(names: list[str] | tuple[str, ...]) -> Figure:
+    """One panel per method: contours of the mean loss, the Pareto set, and the paths from :data:`STARTS`."""
+    names = sorted(names, key=lambda name: (name != "equal", name))
+    figure, axes = grid(len(names), 3, 3.1, 2.5)
+    look, front, mesh = looks(names), pareto_set(), _mesh()
+    for ax, name in zip(axes, names, strict=True):
+        ax.set_title(name)
+        ax.grid(visible=False)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.contour(*mesh, levels=14, colors=GRID, linewidths=0.7)
+        ax.plot(*front.T, color=MUTED, linewidth=5, alpha=0.45, solid_capstyle="round")
+        _paths(ax, name, look[name].colour)
+        ax.set_xlim(*BOX[:2])
+        ax.set_ylim(*BOX[2:])
+    handles = [
+        Line2D([], [], color=MUTED, linewidth=5, alpha=0.45, label="Pareto set"),
+        Line2D([], [], color=INK, marker="o", markerfacecolor="none", linestyle="", label="start"),
+        Line2D([], [], color=INK, marker="o", linestyle="", label=f"after {STEPS} steps"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _paths(ax: Axes, name: str, colour: str) -> None:
+    for start in STARTS:
+        try:
+            path = trajectory(name, start)
+        except (ValueError, ArithmeticError) as error:
+            # A method that cannot run here is shown as such; its own tests say whether that is right.
+            words = f"does not run here: {error}"
+            ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", wrap=True, fontsize=8)
+            return
+        ax.plot(*path.T, color=colour, linewidth=1.4)
+        ax.plot(*path[0], color=colour, marker="o", markerfacecolor="none", markersize=5)
+        ax.plot(*path[-1], color=colour, marker="o", markersize=5.5, zorder=3)
+
+
+def _mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    a, b = np.meshgrid(np.linspace(*BOX[:2], 161), np.linspace(*BOX[2:], 121))
+    values = losses(torch.from_numpy(np.stack([a, b], axis=-1))).numpy().mean(axis=0)
+    return a, b, np.log1p(values)
