@@ -14,17 +14,18 @@ from mtlbench.errors import InputError
 if TYPE_CHECKING:
     from mtlbench.methods.method import Array, Rows
 
-# A block of this many columns stays in the cache while its rows are multiplied, and keeps float32 sums short.
-_COLUMNS = 32_768
+# A block of this many columns stays in the cache while its rows are multiplied, and keeps float32 sums short: gradients
+# of one sign, the worst case, are off by 1.4e-6 with blocks of 32768 columns, by less than 1e-6 with these.
+_COLUMNS = 16_384
 
 
 def gramian(rows: Rows, other: Rows | None = None) -> Array:
     """G = J Jᵀ, or J₁ J₂ᵀ with ``other``: float64 (K, K) on the host, from K tuples of tensors that share
     their shapes.
 
-    Products are taken in float32 (float64 for float64 gradients) over blocks of 32768 columns and summed in
-    float64: an entry is off by about 3e-7 ‖g_i‖ ‖g_j‖. Gradients so small or large that float32 products
-    leave its range are multiplied in float64.
+    Products are taken in float32 over blocks of 16384 columns and summed in float64: an entry is off by less than
+    1e-6 ‖g_i‖ ‖g_j‖. Parameters of a single block cost little and are multiplied in float64, like float64 gradients and
+    those so small or large that float32 products leave its range. J Jᵀ comes back exactly symmetric.
     """
     return host_gramian(rows, other)[0]
 
@@ -55,10 +56,14 @@ def _product(rows: Rows, other: Rows | None, wide: bool, over_ranks: bool) -> Te
     total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows[0][0].device)
     for columns in range(len(rows[0])):
         left = _flat(rows, columns)
+        exact = torch.float64 if left[0].numel() <= _COLUMNS else kind
         right = left if other is None else _flat(other, columns)
         for start in range(0, left[0].numel(), _COLUMNS):
-            block = _block(left, start, kind)
-            total += block @ (block if right is left else _block(right, start, kind)).T
+            block = _block(left, start, exact)
+            total += block @ (block if right is left else _block(right, start, exact)).T
+    if other is None:
+        # A matrix product need not sum the entry (i, j) in the order of (j, i).
+        total = (total + total.T) / 2
     if over_ranks and ranks() > 1:
         dist.all_reduce(total)
         total /= ranks() ** 2

@@ -39,6 +39,15 @@ def test_a_million_float32_parameters_are_accurate_to_1e_6():
     assert np.abs((matrix - reference(big)) / np.outer(d, d)).max() <= 1e-6
 
 
+@pytest.mark.parametrize("size", [16_000, 20_000, 300_000])
+def test_gradients_of_one_sign_give_a_symmetric_gramian_within_1e_6(size):
+    # The worst case for float32 sums, and one where a matrix product need not be symmetric.
+    left = tuple(tuple(g.abs() for g in row) for row in rows(10, [(size,)]))
+    matrix = gramian(left)
+    assert (matrix == matrix.T).all()
+    assert relative_error(matrix, left) <= 1e-6
+
+
 def test_float64_gradients_are_multiplied_in_float64():
     left = rows(3, [(70_000,), (3, 5)], torch.float64)
     assert relative_error(gramian(left), left) <= 1e-14
