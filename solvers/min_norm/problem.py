@@ -1,0 +1,143 @@
+"""The min-norm problem: minimise f(w) = ½ wᵀGw over the simplex {w >= 0, Σ w_i = 1}.
+
+With the task gradients g_i as rows of J and G = J Jᵀ, u = Jᵀw is a point of their convex hull, f(w) = ½‖u‖², and the
+minimiser u* is the hull's point nearest to 0: the update direction of MGDA. It is the dual of
+max_u min_i <g_i, u> − ½‖u‖² (Désidéri 2012; Sener & Koltun, arXiv 1810.04650).
+
+Any w in the simplex is certified by gap(w) = wᵀGw − min_i (Gw)_i >= 0, whoever computed it:
+f(w) − f* <= gap − ½‖u − u*‖²,  ‖u − u*‖² <= gap,  min_i <g_i, u> = ‖u‖² − gap.
+
+Extended precision is numpy's ``longdouble``: 64 bits of mantissa on x86, 113 on Linux/ARM; where a platform's long
+double is a plain double, the certificate has that precision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..gramian import Array, as_gramian
+
+Extended = NDArray[np.longdouble]
+
+EPS = 2.0**-52
+
+
+def certificate(gramian: Any, weights: Any) -> float:
+    """The duality gap wᵀGw − min_i (Gw)_i >= 0 of ``weights`` (K,), in the unit of ``gramian`` (K, K), ‖g‖².
+
+    Computed in extended precision from these two arguments alone. Weights that sum to 1 up to rounding are divided by
+    their sum first, so that a sum below 1 cannot hide a gap.
+    Raises :class:`~mtlbench.solvers.InvalidGramian`, and :class:`ValueError` for weights outside the simplex.
+    """
+    g = as_gramian(gramian)
+    return float(gap_and_square(g, as_weights(weights, len(g)))[0])
+
+
+def objective(gramian: Any, weights: Any) -> float:
+    """f(w) = ½ wᵀGw = ½‖u‖², in the unit of ``gramian``, in extended precision. Raises like the certificate."""
+    g = as_gramian(gramian)
+    return float(gap_and_square(g, as_weights(weights, len(g)))[1] / 2)
+
+
+def tolerated_gap(gramian: Any, tolerance: float = 1e-11) -> float:
+    """The largest gap that counts as converged: (tolerance + eps max_i d_i / min_i d_i) min_i G_ii, d_i = √G_ii.
+
+    The second term is what rounding w to float64 costs; no algorithm can beat it. 0 where a row is zero: the solution
+    is then a vertex and its gap exactly 0.
+    """
+    return tolerated(as_gramian(gramian), tolerance)
+
+
+def tolerated(gramian: Array, tolerance: float) -> float:
+    """:func:`tolerated_gap` of a Gramian that is known to be valid."""
+    diagonal = gramian.diagonal()
+    smallest, largest = float(diagonal.min()), float(diagonal.max())
+    # eps (max d / min d) min G_ii without the quotient, which a zero row would make infinite.
+    return tolerance * smallest + EPS * (largest**0.5) * (smallest**0.5)
+
+
+def gap_and_square(gramian: Array, weights: Array) -> tuple[np.longdouble, np.longdouble]:
+    """(gap, wᵀGw) of valid arguments, in extended precision."""
+    return extended_gap_and_square(gramian.astype(np.longdouble), weights)
+
+
+def extended_gap_and_square(gramian: Extended, weights: Array) -> tuple[np.longdouble, np.longdouble]:
+    """:func:`gap_and_square` with a Gramian that is in extended precision already."""
+    w = weights.astype(np.longdouble)
+    w /= w.sum()
+    products = gramian @ w
+    square = np.longdouble(w @ products)
+    return max(square - products.min(), np.longdouble(0)), square
+
+
+def best_rounding(gramian: Array, weights: Extended) -> Array:
+    """Of 64 ways to round ``weights`` to float64, their sum within 8 eps of 1, the one with the smallest gap.
+
+    Where 0 lies in the hull of long gradients only, rounding to nearest alone can cost more than the tolerance; the
+    rounding errors of (1 + k eps/8) w differ with k, and some of them nearly cancel in Jᵀw.
+    """
+    exact = gramian.astype(np.longdouble)
+    roundings = [(weights * (1 + np.longdouble(k) * EPS / 8)).astype(np.float64) for k in range(-32, 32)]
+    return min(roundings, key=lambda w: extended_gap_and_square(exact, w)[0])
+
+
+def as_weights(weights: Any, size: int) -> Array:
+    """``weights`` as float64 (K,); :class:`ValueError` unless they lie in the simplex (sum within 1e-6 of 1)."""
+    if hasattr(weights, "detach") and hasattr(weights, "cpu"):
+        weights = weights.detach().cpu().double().numpy()
+    w = np.asarray(weights, dtype=np.float64)
+    if w.shape != (size,):
+        raise ValueError(f"{size} tasks have weights of shape ({size},), got {w.shape}")
+    if not (w >= 0.0).all() or not abs(float(w.sum()) - 1.0) <= 1e-6:
+        raise ValueError(f"weights must be non-negative and sum to 1, got smallest {w.min():.3g} and sum {w.sum():.9g}")
+    return w
+
+
+def vertex_of_zero_row(gramian: Array) -> int | None:
+    """The lowest i with G_ii = 0 exactly: that gradient is 0, hence u* = 0. A small gradient is never zero."""
+    i = int(gramian.diagonal().argmin())
+    return i if gramian[i, i] == 0.0 else None
+
+
+def cheapest_vertex(gramian: Array) -> int:
+    """The lowest i of smallest norm."""
+    return int(gramian.diagonal().argmin())
+
+
+def vertex(size: int, i: int) -> Array:
+    """The weights that put everything on task ``i``."""
+    weights = np.zeros(size)
+    weights[i] = 1.0
+    return weights
+
+
+def uniform(size: int) -> Array:
+    """The weights 1/K."""
+    return np.full(size, 1.0 / size)
+
+
+def two_tasks(gramian: Array) -> Array:
+    """The closed form at K = 2: w ∝ (G22 − G12, G11 − G12), clipped to the simplex; equal gradients: (½, ½).
+
+    Both numerators are computed: 1 − w_1 would lose the digits of a small w_2.
+    """
+    (g11, g12), (_, g22) = gramian.astype(np.longdouble)
+    first, second = max(g22 - g12, np.longdouble(0)), max(g11 - g12, np.longdouble(0))
+    total = first + second
+    if total > 0:
+        return np.array([first / total, second / total], dtype=np.float64)
+    # Equal gradients, or, by rounding, a product larger than both squares: then the shorter one.
+    if g11 == g22:
+        return np.array([0.5, 0.5])
+    return np.array([1.0, 0.0]) if g11 < g22 else np.array([0.0, 1.0])
+
+
+def distance(gramian: Array) -> float:
+    """D = max_ij ‖g_i − g_j‖, the diameter of the hull, in the unit ‖g‖."""
+    # Extended: for nearly equal gradients the sum cancels.
+    exact = gramian.astype(np.longdouble)
+    diagonal = exact.diagonal()
+    return float(np.sqrt(np.maximum(diagonal[:, None] + diagonal - 2 * exact, 0).max()))
