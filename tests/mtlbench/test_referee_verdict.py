@@ -122,7 +122,7 @@ def test_a_violated_theory_bound_is_caught_though_no_convergence_is_claimed(fold
         gap, objective = min_norm.certificate(gramian, weights), min_norm.objective(gramian, weights)
         return ((k, weights, objective, gap, 0.0) for k in range(max_iterations + 1))
 
-    found = broken(folder, replace(honest, trace=standing))
+    found = broken(folder, altered(replace(honest, trace=standing), reach={}))
     assert set(found) == {"theory bound"}
     assert "above the bound" in found["theory bound"][0]
 
