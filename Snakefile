@@ -6,15 +6,17 @@ from pathlib import Path
 if not config:
     configfile: f"{workflow.basedir}/config/quick.yaml"
 
-from mtlbench import pipeline, sources
+from mtlbench import pipeline, provenance, runs, sources
 from mtlbench.errors import InputError
 from mtlbench.solvers import min_norm
 from mtlbench.tasks import DatasetError
 
 ROOT = Path("results")
-where = str(workflow.configfiles[-1]) if workflow.configfiles else "--config (it needs --configfile beside it)"
+FILE = Path(workflow.configfiles[-1]) if workflow.configfiles else None
 try:
-    bench, cells = pipeline.resolve(config, where, ROOT)
+    bench, cells = pipeline.resolve(
+        config, str(FILE or "--config (it needs --configfile beside it)"), FILE.stem if FILE else None
+    )
 except (InputError, DatasetError) as error:
     print(f"mtlbench: {error}", file=sys.stderr)
     sys.exit(2)
@@ -53,7 +55,8 @@ wildcard_constraints:
     algorithm=r"[a-z_]+",
 
 
-# Not used unless asked for: a base image on which the README's two commands work, for sites that run in images.
+# Every rule runs in the environment that runs Snakemake. The linter wants an image named; this one is used only where
+# containers are asked for, and the project has to be installed in it.
 container: "docker://python:3.11-slim"
 
 
@@ -87,14 +90,30 @@ rule publish:
         f"{B}/{bench.name}.zip",
 
 
+rule configuration:
+    output:
+        f"{B}/config.json",
+    params:
+        results=results,
+        content=pipeline.canonical(config),
+    log:
+        f"{B}/logs/configuration.log",
+    shell:
+        "mtlbench step configuration {params.results} {params.content:q} 2> {log}"
+
+
 # Runs are not declared as outputs: Snakemake deletes a rule's outputs before it starts, and finished seeds must stay.
 rule train:
+    input:
+        # The cell's own part of it is a parameter: another cell's part is no reason to train.
+        ancient(f"{B}/config.json"),
     output:
         f"{B}/logs/cells/{{folder}}.json",
     params:
         results=results,
-        code=lambda wildcards: sources.code_digest(CELLS[wildcards.folder]),
-        configuration=lambda wildcards: CELLS[wildcards.folder].model_dump_json(),
+        identity=lambda wildcards: runs.identity(CELLS[wildcards.folder]),
+        configuration=lambda wildcards: pipeline.digest_of(CELLS[wildcards.folder].model_dump_json()),
+        device="gpu" if GPUS else "cpu",
         attempt=lambda wildcards: pipeline.attempt(CELLS[wildcards.folder], Path(B)),
     threads: bench.threads
     resources:
@@ -103,19 +122,25 @@ rule train:
     log:
         f"{B}/logs/train/{{folder}}.log",
     shell:
-        "mtlbench step cell {params.results} {wildcards.folder} --attempt {params.attempt} 2> {log}"
+        # A process that is killed (out of memory, a crash in compiled code) leaves no record of its own.
+        "cell() {{ mtlbench step cell {params.results} {wildcards.folder} --attempt {params.attempt}"
+        " --configuration {params.configuration} \"$@\" 2>> {log}; }}; : > {log};"
+        " cell || {{ status=$?; case $status in 2|130) exit $status;; esac; cell --died $status; }}"
 
 
 # Measured apart from training, alone on the machine: it asks for every core.
 rule cost:
     input:
-        MARKERS,
+        # It waits for the training to end, but does not depend on what came out.
+        ancient(MARKERS),
     output:
         f"{B}/cost.csv",
     params:
         results=results,
         code=code("training.cost"),
         settings=bench.cost.model_dump_json(),
+        cells=pipeline.digest_of("".join(cell.model_dump_json() for cell in cells)),
+        environment=provenance.environment(),
     threads: ALL_CORES
     resources:
         gpu=GPUS * bench.cells_per_gpu,
@@ -147,7 +172,8 @@ rule judge:
     input:
         f"{B}/solvers/problems.npz",
     output:
-        touch(f"{B}/logs/judged/{{algorithm}}"),
+        f"{B}/solvers/parts/{{algorithm}}.json",
+        f"{B}/solvers/parts/{{algorithm}}.time.json",
     params:
         results=results,
         code=lambda wildcards: code("referee.validate", solver(wildcards.algorithm)),
@@ -161,9 +187,12 @@ rule judge:
 
 rule verdict:
     input:
-        expand(f"{B}/logs/judged/{{algorithm}}", algorithm=min_norm.ALGORITHMS),
+        f"{B}/solvers/problems.npz",
+        expand(f"{B}/solvers/parts/{{algorithm}}.json", algorithm=min_norm.ALGORITHMS),
     output:
         f"{B}/solvers/accuracy.csv",
+        f"{B}/solvers/traces.csv",
+        f"{B}/solvers/traces.time.csv",
         f"{B}/solvers/verdict.json",
     params:
         results=results,
@@ -192,7 +221,8 @@ rule check_verdict:
 
 rule timing:
     input:
-        f"{B}/solvers/verdict.json",
+        # It waits for the judges to end, but does not depend on what they found.
+        ancient(f"{B}/solvers/verdict.json"),
         f"{workflow.basedir}/tests/benchmarks/test_min_norm_speed.py",
     output:
         f"{B}/solvers/timing.csv",
@@ -210,6 +240,7 @@ rule timing:
 
 rule tables:
     input:
+        f"{B}/config.json",
         MARKERS,
         f"{B}/cost.csv",
     output:
@@ -227,11 +258,14 @@ rule tables:
 
 rule write_report:
     input:
+        f"{B}/config.json",
         f"{B}/leaderboard.csv",
         f"{B}/cost.csv",
         f"{B}/solvers/verdict.json",
         f"{B}/solvers/timing.csv",
+        f"{B}/solvers/traces.csv",
     output:
+        directory(f"{B}/plots"),
         f"{B}/report.html",
         f"{B}/manifest.json",
     params:
@@ -262,7 +296,7 @@ rule bundle:
 
 
 onsuccess:
-    print(f"mtlbench: {B}/report.html is ready", file=sys.stderr)
+    print(f"mtlbench: done; the results are in {B}", file=sys.stderr)
 
 
 onerror:

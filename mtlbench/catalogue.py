@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,7 @@ def _dataset(name: str) -> dict[str, Any]:
     return {
         "summary": dataset.summary,
         "tasks": [task.name for task in dataset.tasks],
+        "parameters": {name: value.default for name, value in signature(type(dataset)).parameters.items()},
         "files": [file.name for file in dataset.source.files],
         "licence": dataset.source.licence,
         "citation": dataset.source.citation,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mtlbench.errors import InputError, unknown_name
+from mtlbench.errors import CheckFailed, InputError, unknown_name
 
 LISTED = ("methods", "datasets", "architectures", "solvers")
 
@@ -38,7 +38,7 @@ def main() -> NoReturn:
         if not isinstance(error, _input_errors()):
             raise
         print(f"mtlbench: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, CheckFailed) else 2)
 
 
 def _input_errors() -> tuple[type[ValueError], ...]:
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     sub.add_argument("--architecture", default="hard_sharing")
-    sub.add_argument("--threads", type=_positive, default=1)
+    sub.add_argument("--threads", type=_positive, choices=range(1, 1025), metavar="N", default=1)
     sub.add_argument("--learning-rate", type=float, help="instead of the dataset's protocol")
     sub.add_argument("--audit-interval", type=_non_negative, default=50, help="steps between audits; 0: none")
     sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the method")
@@ -164,10 +164,13 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
-    from mtlbench.report import leaderboard
+    from mtlbench.report import leaderboard, manifest
 
-    for path in leaderboard.write(existing(options.results)):
+    results = existing(options.results)
+    for path in leaderboard.write(results):
         print(path)
+    if (results / "manifest.json").exists():
+        manifest.write(results)
     return 0
 
 
@@ -208,12 +211,17 @@ def restart_with_threads(threads: int) -> None:
 def _assignments(pairs: list[str], flag: str) -> dict[str, Any]:
     import yaml
 
+    from mtlbench import config
+
     values = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key:
             raise InputError(f"{flag} {pair!r}: write it as KEY=VALUE, such as solver=frank_wolfe")
-        values[key] = yaml.safe_load(value)
+        try:
+            values[key] = config.numbers(yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise InputError(f"{flag} {pair!r}: the value is not valid YAML") from None
     return values
 
 

@@ -7,6 +7,7 @@ which has to load them.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,7 +23,8 @@ SINGLE_TASK = "single_task"
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "tf32", "bf16"]
 Optimizer = Literal["sgd", "adam", "adamw"]
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=1_000_000)]
+Threads = Annotated[int, Field(gt=0, le=1024)]
 NonNegative = Annotated[int, Field(ge=0)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -73,7 +75,7 @@ class ValidateSection(_Strict):
     ``iterations``: how many steps of an iterative algorithm are followed one by one.
     """
 
-    sizes: Annotated[list[Annotated[int, Field(gt=0, le=1000)]], Field(min_length=1)] = [1, 2, 3, 5, 8, 16, 32, 64]
+    sizes: Annotated[list[Annotated[int, Field(gt=0, le=64)]], Field(min_length=1)] = [1, 2, 3, 5, 8, 16, 32, 64]
     per_size: Positive = 3
     seed: NonNegative = 0
     iterations: Positive = 1000
@@ -90,9 +92,9 @@ class Benchmark(_Strict):
     """One benchmark file."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-    seeds: Positive = 10
+    seeds: Annotated[int, Field(gt=0, le=10_000)] = 10
     benchmark_seed: NonNegative = 0
-    threads: Positive = 1
+    threads: Threads = 1
     device: Device = "auto"
     cells_per_gpu: Positive = 1
     precision: Precision = "fp32"
@@ -123,7 +125,7 @@ class Cell(_Strict):
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
     audit_interval: NonNegative = 50
-    threads: Positive = 1
+    threads: Threads = 1
     device: Device = "auto"
     cells_per_gpu: Positive = 1
     precision: Precision = "fp32"
@@ -158,18 +160,54 @@ def load(path: Path) -> Benchmark:
 
     Raises :class:`~mtlbench.errors.InputError`: one sentence with the file, the place in it, and what would be right.
     """
+    benchmark = parse(read(path), str(path))
+    if benchmark.name != path.stem:
+        raise InputError(f"{path}: name is {benchmark.name!r} but must equal the file's stem, {path.stem!r}")
+    return benchmark
+
+
+class _Reader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error instead of a silent loss of the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read(path: Path) -> Any:
+    """The content of a YAML file, not yet checked; raises :class:`~mtlbench.errors.InputError` if it is not YAML."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Reader)
     except FileNotFoundError:
         raise InputError(f"the benchmark file {path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the benchmark file {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    benchmark = parse(content, str(path))
-    if benchmark.name != path.stem:
-        raise InputError(f"{path}: name is {benchmark.name!r} but must equal the file's stem, {path.stem!r}")
-    return benchmark
+
+
+def load_resolved(results: Path) -> Benchmark:
+    """The benchmark that the pipeline ran into ``results``, from its ``config.json``."""
+    path = results / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    return parse(content, str(path))
+
+
+def listed_runs(results: Path) -> list[Path] | None:
+    """The folders of the runs that the benchmark of ``results`` asks for; ``None`` where no ``config.json`` lies there.
+
+    Runs of methods or seeds that the benchmark no longer lists may lie beside them: kept, and not read.
+    """
+    if not (results / "config.json").is_file():
+        return None
+    listed = cells(load_resolved(results))
+    return [results / "runs" / cell.folder / f"seed-{seed}" for cell in listed for seed in cell.seeds]
 
 
 def parse(content: Any, where: str) -> Benchmark:
@@ -177,7 +215,7 @@ def parse(content: Any, where: str) -> Benchmark:
     if not isinstance(content, dict):
         raise InputError(f"{where}: a benchmark file is a mapping with the keys name, datasets, ...")
     try:
-        benchmark = Benchmark.model_validate(content)
+        benchmark = Benchmark.model_validate(numbers(content))
     except ValidationError as error:
         raise _first_sentence(error, where) from None
     for dataset, entry in benchmark.datasets.items():
@@ -229,6 +267,16 @@ def _dataset_cells(benchmark: Benchmark, dataset: str) -> list[Cell]:
     ]
 
 
+def numbers(value: Any) -> Any:
+    """``value`` with ``1e-3`` as a number everywhere: YAML 1.1 reads it as a word unless it is written 1.0e-3."""
+    if isinstance(value, dict):
+        return {key: numbers(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [numbers(entry) for entry in value]
+    is_number = isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value)
+    return float(value) if is_number else value
+
+
 def single_cell(dataset: str, method: str, **settings: Any) -> Cell:
     """One cell outside any benchmark file, its names and parameters checked like those of a file."""
     if dataset not in tasks.names():
@@ -246,16 +294,23 @@ def single_cell(dataset: str, method: str, **settings: Any) -> Cell:
 
 
 def check_plugins(cell: Cell) -> None:
-    """Load the cell's dataset and method once, so that a wrong parameter is answered before anything trains."""
-    dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
-    if cell.method == SINGLE_TASK:
-        if cell.method_parameters:
-            raise InputError(f"{SINGLE_TASK} takes no parameters, got {', '.join(cell.method_parameters)}")
-        return
-    method = methods.get(cell.method, **cell.method_parameters)
-    check = getattr(method, "check_tasks", None)
-    if check is not None:
-        check(len(dataset.tasks))
+    """Load the cell's dataset and method once, so that a wrong parameter is answered before anything trains.
+
+    A plug-in that cannot even be loaded is named in one sentence as well.
+    """
+    try:
+        dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
+        if cell.method == SINGLE_TASK:
+            if cell.method_parameters:
+                raise InputError(f"{SINGLE_TASK} takes no parameters, got {', '.join(cell.method_parameters)}")
+            return
+        methods.get(cell.method, **cell.method_parameters).check_tasks(len(dataset.tasks))
+    except (InputError, tasks.DatasetError) as error:
+        raise InputError(f"{cell.dataset}, {cell.label}: {error}") from None
+    except Exception as error:
+        raise InputError(
+            f"{cell.dataset}, {cell.label}: the dataset or the method cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _first_sentence(error: ValidationError, where: str) -> InputError:

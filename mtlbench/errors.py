@@ -1,4 +1,4 @@
-"""The one error that the command line turns into a sentence and exit status 2."""
+"""The errors that the command line turns into one sentence: exit status 2 for wrong input, 1 for a failed check."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from difflib import get_close_matches
 
 class InputError(ValueError):
     """The user's input is wrong; the message says what, where, and what would be right."""
+
+
+class CheckFailed(InputError):
+    """A check failed: a file of a result is missing or cut, or a digest differs; the message says which."""
 
 
 def unknown_name(kind: str, name: object, valid: Iterable[str], where: str = "") -> InputError:

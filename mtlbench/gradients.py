@@ -91,9 +91,13 @@ def step(
     names: Sequence[str] | None = None,
 ) -> StepRecord:
     """What :func:`backward` does, with the record of the step."""
+    if not hasattr(method, "needs"):
+        raise InputError(f'the method must be one of methods.get(...), got {method!r}: say methods.get("mgda")')
     batches = [read_losses(batch) for batch in (losses if method.batches > 1 else [losses])]
     if len(batches) != method.batches or len({len(batch.roots) for batch in batches}) != 1:
         raise InputError(f"{method.name} needs the losses of {method.batches} batches, as many tasks in each")
+    if names is not None and len(names) != len(batches[-1].roots):
+        raise InputError(f"names= holds {len(names)} names for {len(batches[-1].roots)} losses")
     one = torch.ones((), device=batches[-1].values.device)
     context = _Context(one if scaler is None else scaler.scale(one), scaler is not None, names)
     if method.needs in ("losses", "losses_after"):
@@ -181,6 +185,8 @@ def _targets(losses: Losses, method: Method, shared: Any, representation: Any) -
         raise InputError("representation= must be the encoder's output, tensors that require a gradient")
     encoder = leaves(tensors)
     below = {id(leaf) for leaf in encoder}
+    if not below & {id(leaf) for leaf in leaves(losses.roots)}:
+        raise InputError("no loss goes through representation=: pass the very tensor that the heads were given")
     declared = None if shared is None else [parameter for parameter in shared if id(parameter) not in below]
     beyond = reach(losses.roots, declared, stop=tensors)
     if any(id(leaf) in below for group in (beyond.shared, *beyond.own) for leaf in group):

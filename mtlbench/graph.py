@@ -6,7 +6,7 @@ requires a gradient counts as a parameter.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,6 +60,10 @@ def read_losses(losses: Tensor | Sequence[Tensor]) -> Losses:
     alone. Raises :class:`~mtlbench.errors.InputError` for anything that is no differentiable scalar, naming
     its place.
     """
+    if isinstance(losses, Mapping):
+        raise InputError("losses must be a sequence, got a mapping: pass list(losses.values())")
+    if not isinstance(losses, Tensor | Sequence):
+        raise InputError(f"losses must be a 1-D tensor or a sequence of scalars, got {type(losses).__name__}")
     if isinstance(losses, Tensor):
         if losses.ndim != 1 or not len(losses):
             raise InputError(f"losses must be a 1-D tensor with one entry per task, got shape {tuple(losses.shape)}")
@@ -204,6 +208,8 @@ def _tell_apart(parts: dict[Node, dict[int, set[object]]]) -> None:
 
 
 def _declared(found: Reach, shared: Iterable[Tensor]) -> Reach:
+    if not isinstance(shared, Iterable):
+        raise InputError(f"shared= takes parameters, got {type(shared).__name__}: pass module.parameters()")
     declared = {id(tensor): tensor for tensor in ([shared] if isinstance(shared, Tensor) else shared)}
     if not all(isinstance(tensor, Tensor) and tensor.is_leaf for tensor in declared.values()):
         raise InputError("shared= takes parameters (leaf tensors): pass an activation as representation=")

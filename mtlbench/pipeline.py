@@ -6,64 +6,89 @@ A rule is one line that calls one step here; a step reads files and writes files
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
-from mtlbench import config
-from mtlbench.errors import InputError
-from mtlbench.files import write_atomically, write_json
+from mtlbench import config, runs, tasks
+from mtlbench.errors import CheckFailed, InputError
+from mtlbench.files import digest, write_atomically, write_json
 
 # ---- what the Snakefile asks ----------------------------------------------------------------------------------
 
 
-def resolve(content: object, where: str, results: Path) -> tuple[config.Benchmark, list[config.Cell]]:
-    """Check the merged configuration, keep it as ``config.json`` in the results folder, and unfold it into cells.
+def resolve(content: object, where: str, stem: str | None = None) -> tuple[config.Benchmark, list[config.Cell]]:
+    """Check the merged configuration and unfold it into cells, before anything runs and without writing anything.
 
-    The steps read that file, so ``--config seeds=3`` on the command line reaches every job.
+    ``stem`` is that of the benchmark file. Files of datasets and the device are looked for here too, so that a machine
+    that lacks them says so at once. Raises :class:`~mtlbench.errors.InputError` or
+    :class:`~mtlbench.tasks.DatasetError`.
     """
+    if stem is not None:
+        config.read(Path(where))  # Snakemake's own reader lets a key stand twice
     benchmark = config.parse(content, where)
+    if stem is not None and benchmark.name != stem:
+        raise InputError(f"{where}: name is {benchmark.name!r} but must equal the file's stem, {stem!r}")
+    if benchmark.device == "cuda" and not gpus():
+        raise InputError(f"{where}: device is cuda, but no CUDA device is found here: use auto or cpu")
     cells = config.cells(benchmark)
     for cell in cells:
         config.check_plugins(cell)
-    path = results / benchmark.name / "config.json"
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_atomically(path, text)
+    for dataset, entry in benchmark.datasets.items():
+        tasks.get(dataset, **entry.parameters).check_files()
     return benchmark, cells
 
 
+def canonical(content: object) -> str:
+    """The configuration as one line that does not depend on the order or the layout of the file."""
+    return json.dumps(content, sort_keys=True, ensure_ascii=False)
+
+
+def digest_of(value: str) -> str:
+    """A short name for a long parameter."""
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
 def marker(cell: config.Cell) -> str:
-    """The file that says a cell was attempted, relative to the results folder of its benchmark."""
+    """The file that says what a cell's runs are, relative to the results folder of its benchmark.
+
+    It holds the digest of every ``run.json``: what is made from the runs is made again exactly when they change.
+    """
     return f"logs/cells/{cell.folder}.json"
 
 
 def attempt(cell: config.Cell, results: Path) -> int:
-    """The number of the attempt that the cell is on: it grows while a run is missing, cut, diverged or failed.
+    """The number of the attempt that the cell is on: it grows while a run is missing, cut, stale, diverged or failed.
 
     Given to the rule as a parameter, it makes Snakemake take up again just the cells that are not done.
     """
     try:
-        attempts = int(json.loads((results / marker(cell)).read_text(encoding="utf-8"))["attempts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 1
-    return attempts + (not all(_done(results / "runs" / cell.folder / f"seed-{seed}") for seed in cell.seeds))
-
-
-def _done(folder: Path) -> bool:
-    try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        attempts = int(_attempts(cell, results).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record.get("status") == "done" and record.get("complete") is True
+        return 1
+    return attempts + (not _all_done(cell, results))
+
+
+def _attempts(cell: config.Cell, results: Path) -> Path:
+    return results / "logs" / "attempts" / cell.folder
+
+
+def _all_done(cell: config.Cell, results: Path) -> bool:
+    here = runs.identity(cell)
+    found = (runs.current(cell, seed, results / "runs" / cell.folder / f"seed-{seed}", here) for seed in cell.seeds)
+    return all(record is not None and record["status"] == "done" for record in found)
 
 
 def gpus() -> int:
-    """How many GPUs this machine offers; counted without loading torch, so that the Snakefile stays quick."""
+    """How many GPUs torch can use here; counted without loading torch, so that the Snakefile stays quick."""
+    if metadata.version("torch").endswith("+cpu"):
+        return 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([part for part in visible.split(",") if part.strip() not in ("", "-1")])
@@ -88,7 +113,11 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
         sub.set_defaults(run=run)
         return sub
 
-    step("cell", _cell, "folder").add_argument("--attempt", type=int, default=1)
+    step("configuration", _configuration, "content")
+    cell = step("cell", _cell, "folder")
+    cell.add_argument("--attempt", type=int, default=1)
+    cell.add_argument("--configuration", help="the digest of the cell that is meant")
+    cell.add_argument("--died", metavar="STATUS", help="record that the cell's process ended with this status")
     step("problems", _problems)
     step("judge", _judge, "algorithm")
     step("verdict", _verdict)
@@ -100,32 +129,36 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
     step("bundle", _bundle)
 
 
-def _load(results: Path) -> config.Benchmark:
-    path = results / "config.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    return config.parse(content, str(path))
+def _configuration(options: argparse.Namespace) -> int:
+    """Keep the benchmark's whole configuration beside its results."""
+    write_json(options.results / "config.json", json.loads(options.content))
+    return 0
 
 
 def _cell(options: argparse.Namespace) -> int:
     """Train every seed of one cell that is not done yet; a run that diverges or crashes is a result too."""
     from mtlbench.cli import restart_with_threads
 
-    benchmark = _load(options.results)
+    benchmark = config.load_resolved(options.results)
     restart_with_threads(benchmark.threads)
     cells = {cell.folder: cell for cell in config.cells(benchmark)}
     if options.folder not in cells:
         raise InputError(f"{options.results}/config.json has no cell {options.folder!r}")
     cell = cells[options.folder]
-    from mtlbench.training.cell import run_cell
+    if options.configuration not in (None, digest_of(cell.model_dump_json())):
+        raise InputError(f"{options.results}/config.json was changed by another run of the pipeline: start again")
+    from mtlbench.training.cell import record_death, run_cell
 
-    statuses = run_cell(cell, options.results / "runs", data_dir=None, progress=True)
-    counts = {status: statuses.count(status) for status in ("done", "diverged", "failed") if status in statuses}
-    write_json(options.results / marker(cell), {"attempts": options.attempt, "runs": counts})
-    summary = ", ".join(f"{count} {status}" for status, count in counts.items())
-    print(f"{cell.dataset} {cell.label}: {summary}")
+    if options.died is None:
+        statuses = run_cell(cell, options.results / "runs", data_dir=None, progress=True)
+    else:
+        reason = f"the process ended with status {options.died} before the run did"
+        statuses = record_death(cell, options.results / "runs", reason)
+    write_atomically(_attempts(cell, options.results), f"{options.attempt}\n")
+    records = {str(seed): options.results / "runs" / cell.folder / f"seed-{seed}" / runs.RUN for seed in cell.seeds}
+    write_json(options.results / marker(cell), {seed: digest(path) for seed, path in records.items()})
+    counts = (f"{statuses.count(status)} {status}" for status in ("done", "diverged", "failed") if status in statuses)
+    print(f"{cell.dataset} {cell.label}: {', '.join(counts)}")
     return 0
 
 
@@ -135,7 +168,7 @@ def _problems(options: argparse.Namespace) -> int:
     from mtlbench.referee import problems
 
     restart_with_threads(1)
-    settings = problems.Settings(**_load(options.results).validate_solvers.model_dump())
+    settings = problems.Settings(**config.load_resolved(options.results).validate_solvers.model_dump())
     problems.build(options.results / "solvers", settings, recorded=options.results / "runs")
     return 0
 
@@ -161,8 +194,13 @@ def _verdict(options: argparse.Namespace) -> int:
 
 def _check_verdict(options: argparse.Namespace) -> int:
     """Fail if a promise is broken."""
+    from mtlbench.report import chapter
+
     path = options.results / "solvers" / "verdict.json"
-    if json.loads(path.read_text(encoding="utf-8"))["passed"]:
+    found = chapter.verdict(options.results)
+    if found is None:
+        raise CheckFailed(f"{path} is missing: run the pipeline's target validate")
+    if found["passed"]:
         return 0
     print(f"mtlbench: a solver broke a promise; {path} says which", file=sys.stderr)
     return 1
@@ -195,7 +233,7 @@ def _cost(options: argparse.Namespace) -> int:
     """Measure seconds per step and memory of every cell, alone on the machine."""
     from mtlbench.cli import restart_with_threads
 
-    benchmark = _load(options.results)
+    benchmark = config.load_resolved(options.results)
     restart_with_threads(benchmark.threads)
     from mtlbench.training import cost
 

@@ -10,8 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 PACKAGES = (
-    "mtlbench",
     "torch",
     "numpy",
     "scipy",
@@ -33,16 +34,23 @@ def collect(**settings: Any) -> dict[str, Any]:
     time.
     """
     commit, dirty = _checkout(_PACKAGE)
+    machine = {
+        "mtlbench": _version("mtlbench"),
+        "os": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+    }
+    return environment() | machine | {"commit": commit, "dirty": dirty} | settings
+
+
+def environment() -> dict[str, Any]:
+    """What may change the bytes of a run besides its configuration and the project's code: versions and processor."""
     return {
         "versions": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
-        "os": f"{platform.system()} {platform.release()}",
-        "machine": platform.machine(),
         "cpu": cpu_model(),
-        "cores": os.cpu_count(),
-        "commit": commit,
-        "dirty": dirty,
-    } | settings
+    }
 
 
 @cache

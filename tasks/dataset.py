@@ -75,12 +75,16 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the data come from: no files when they are generated or come with a library."""
+    """Where the data come from: no files when they are generated or come with a library.
+
+    ``folder`` is the subfolder of the data folder that holds the files.
+    """
 
     files: tuple[SourceFile, ...]
     home: str
     licence: str
     citation: str
+    folder: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +150,15 @@ class MultiTaskDataset(ABC):
         A dataset with one fixed set of data ignores ``seed``. ``data_dir`` is the folder of dataset files,
         ``None`` for :func:`data_directory`. Raises :class:`DatasetError` where a file is missing or not the right one.
         """
+
+    def check_files(self, data_dir: Path | None = None) -> None:
+        """Raise :class:`DatasetError` where a source file is missing; nothing is read or loaded."""
+        # Both modules import this one.
+        from . import data_directory
+        from .files import locate
+
+        if self.source.files:
+            locate(self.source, data_directory(data_dir) / self.source.folder)
 
     @abstractmethod
     def encoder(self) -> nn.Module:

@@ -65,7 +65,7 @@ class MultiMNIST(MultiTaskDataset):
 
     def load(self, seed: int, data_dir: Path | None = None) -> Splits:
         """The pictures and labels, the same for every ``seed``; built from ``<data_dir>/mnist/`` once per process."""
-        return _build(self.source, (data_directory(data_dir) / "mnist").absolute(), ROUNDS[self.size])
+        return _build(self.source, (data_directory(data_dir) / self.source.folder).absolute(), ROUNDS[self.size])
 
     def encoder(self) -> nn.Module:
         """The LeNet of the literature: convolutions of 10 and 20 channels, a full layer, to (batch, 50)."""

@@ -28,9 +28,10 @@ def leaderboard(table: pd.DataFrame, all_metrics: bool = False) -> pd.DataFrame:
     ``table`` is :func:`mtlbench.analysis.load.runs`. Columns: runs, done, diverged, failed, reason;
     ``seeds``, how many seeds Delta-m is over; delta_m and delta_m_vs_equal (percent, lower is better);
     mean_rank over the tasks' main metrics (single-task networks are the reference and are not ranked);
-    the audit's conflict_rate, noise_floor and excess_conflict (means over runs) and worst_gap (largest
-    over runs); then ``<task>.<metric>``, the main metrics or all of them. Intervals are 95 % paired t
-    over seeds, NaN with fewer than two.
+    the audit's conflict_rate, noise_floor, excess_conflict, update_conflict_rate and median_stationarity
+    (means over runs), smallest_cosine and worst_gap (over all runs), zero_task_events (their sum); then
+    ``<task>.<metric>``, the main metrics or all of them. Intervals are 95 % paired t over
+    seeds, NaN with fewer than two.
 
     Rows are sorted by dataset; first the single-task reference, then methods whose runs all ended, by
     Delta-m, then those with broken runs: the mean over the survivors of a method that diverges must not
@@ -96,7 +97,9 @@ def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool) -> pd.DataFrame
         row |= _columns("mean_rank", rank_of.get(str(label), unknown))
         row |= {name: per_run[name].mean() for name in ("conflict_rate", "noise_floor")}
         row |= _columns("excess_conflict", paired_t_interval(per_run["excess_conflict"]))
-        row["worst_gap"] = per_run["worst_gap"].max()
+        row |= {name: per_run[name].mean() for name in ("update_conflict_rate", "median_stationarity")}
+        row |= {"smallest_cosine": per_run["smallest_cosine"].min(), "worst_gap": per_run["worst_gap"].max()}
+        row["zero_task_events"] = per_run["zero_task_events"].sum(min_count=1)
         row["reason"] = _reasons(per_run)
         for task, metric in shown[["task", "metric"]].itertuples(index=False):
             row |= _columns(f"{task}.{metric}", paired_t_interval(own[task, metric]))

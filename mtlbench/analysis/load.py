@@ -6,6 +6,7 @@ Diverged and failed runs are results: they stay in every table, with their reaso
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +14,16 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mtlbench.errors import InputError
+from mtlbench import config
+from mtlbench.errors import CheckFailed, InputError
+from mtlbench.files import digest
 
 KEYS = ["dataset", "architecture", "label", "method", "seed"]
 AUDIT = [
     "conflict_rate",
     "noise_floor",
     "excess_conflict",
+    "update_conflict_rate",
     "smallest_cosine",
     "worst_gap",
     "median_stationarity",
@@ -55,6 +59,7 @@ class Audit(BaseModel):
     conflict_rate: float | None = None
     noise_floor: float | None = None
     excess_conflict: float | None = None
+    update_conflict_rate: float | None = None
     smallest_cosine: float | None = None
     worst_gap: float | None = None
     median_stationarity: float | None = None
@@ -100,7 +105,7 @@ def read(results: Path) -> list[Run]:
     """
     if not results.is_dir():
         raise InputError(f"the results folder {results} does not exist")
-    found = [_read_one(path) for path in sorted((results / "runs").glob("**/run.json"))]
+    found = [_read_one(path) for path in _paths(results)]
     if not found:
         raise InputError(f"{results} holds no runs: no run.json lies under {results / 'runs'}")
     seen: dict[tuple[Any, ...], Run] = {}
@@ -120,6 +125,19 @@ def read(results: Path) -> list[Run]:
                 f"{first.folder / 'run.json'}; such runs do not compare"
             )
     return sorted(found, key=lambda run: tuple(run.keys.values()))
+
+
+def _paths(results: Path) -> list[Path]:
+    """The run files that the benchmark's ``config.json`` asks for, or all where there is none."""
+    listed = config.listed_runs(results)
+    if listed is None:
+        return sorted((results / "runs").glob("**/run.json"))
+    paths = [folder / "run.json" for folder in listed]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise CheckFailed(f"{missing[0]}{more} is missing: run the pipeline again to train what is not there")
+    return paths
 
 
 def runs(results: Path) -> pd.DataFrame:
@@ -187,16 +205,20 @@ def csv(path: Path, columns: list[str], key: str) -> pd.DataFrame:
     Raises :class:`~mtlbench.errors.InputError` naming the file.
     """
     try:
+        if not path.read_bytes().endswith(b"\n"):
+            raise CheckFailed(f"{path} is cut off: its last line has no end")
         frame = pd.read_csv(path)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: train the cell again") from None
+        raise CheckFailed(f"{path} is missing: train the cell again") from None
+    except CheckFailed:
+        raise
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path} is not a readable CSV file: {_line(error)}") from None
+        raise CheckFailed(f"{path} is not a readable CSV file: {_line(error)}") from None
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InputError(f"{path} lacks the column {missing[0]!r}: was it written by mtlbench?")
     if frame[key].isna().any():
-        raise InputError(f"{path} is cut off: a line has no {key!r}")
+        raise CheckFailed(f"{path} is cut off: a line has no {key!r}")
     return frame
 
 
@@ -220,17 +242,26 @@ def _read_one(path: Path) -> Run:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {_line(error)}") from None
     except json.JSONDecodeError as error:
-        raise InputError(f"{path} is cut off or is not JSON (line {error.lineno}: {error.msg})") from None
+        raise CheckFailed(f"{path} is cut off or is not JSON (line {error.lineno}: {error.msg})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a run of mtlbench: not a JSON object")
     if content.get("complete") is not True:
         raise InputError(f"{path} is half-written or not a run of mtlbench: its mark of completeness is missing")
     try:
-        return Run.model_validate({**content, "folder": path.parent})
+        run = Run.model_validate({**content, "folder": path.parent})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise InputError(f"{path} is not a run of mtlbench: {place}: {_line(first['msg'])}") from None
+    for name, expected in content.get("files", {}).items():
+        if not (path.parent / name).is_file():
+            raise CheckFailed(f"{path.parent / name} is missing, but run.json beside it lists it")
+        if digest(path.parent / name) != expected:
+            raise CheckFailed(f"{path.parent / name} was changed: its sha256 is not the one in run.json beside it")
+    scores = [run.test.get(task, {}).get(metric) for task, found in run.metrics.items() for metric in found]
+    if run.status == "done" and (not scores or any(score is None or not math.isfinite(score) for score in scores)):
+        raise CheckFailed(f"{path} says done, but a test score is missing or not a number")
+    return run
 
 
 def _line(message: object) -> str:

@@ -2,7 +2,8 @@
 
 families.py  seeded problem families, each named after what makes it hard
 problems.py  the set of problems of one validation, with the cvxpy optimum of each
-promises.py  what is checked, and how a broken promise is worded
+judge.py     what is checked, and how a broken promise is worded
+theory.py    the bounds and decreases that are known, whatever a solver states
 validate.py  one algorithm over all problems; the whole validation
 verdict.py   the parts of all algorithms merged into accuracy.csv, traces.csv and verdict.json
 timing.py    timing.csv from the project's pytest-benchmark suite

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtlbench import config
 from mtlbench.errors import InputError
 from mtlbench.files import digest, write_atomically
 from mtlbench.referee.families import FAMILIES, LARGEST_SIZE, Array, draw
@@ -155,7 +156,9 @@ def recorded_gramians(runs: Path, limit: int) -> list[tuple[Array, str]]:
     """
     if not runs.is_dir():
         raise InputError(f"the folder of recorded runs {runs} does not exist")
-    paths = sorted(path for path in runs.rglob("audit.npz") if _finished(path))
+    listed = config.listed_runs(runs.parent)
+    wanted = runs.rglob("audit.npz") if listed is None else (folder / "audit.npz" for folder in listed)
+    paths = sorted(path for path in wanted if path.is_file() and _finished(path))
     found = list(_distinct(sample for path in paths for sample in _samples(path, runs)))
     if not found:  # audits may be off, or every run diverged: the verdict then says 0 recorded problems
         return []

@@ -16,7 +16,11 @@ class Reach:
     """Collects, problem by problem, whether each stated gap was reached in time; judges at the end."""
 
     def __init__(self, solver: Candidate) -> None:
-        self._stated = solver.promises.reach
+        # A share of 0 could not be missed: it states nothing.
+        self._stated = {
+            family: {level: (iterations, share) for level, (iterations, share) in table.items() if share > 0}
+            for family, table in solver.promises.reach.items()
+        }
         self._reached: dict[tuple[str, float], list[bool]] = {}
         self._missed: dict[tuple[str, float], str] = {}
 
@@ -37,11 +41,11 @@ class Reach:
                 self._missed.setdefault((family, level), text)
 
     def check(self, ledger: Ledger) -> None:
-        """A share is kept if ⌊share · n⌋ of the n problems were reached: shares count whole problems."""
+        """A share is kept if ⌈share · n⌉ of the n problems were reached: no smaller number is that share."""
         for (family, level), reached in self._reached.items():
             iterations, share = self._stated[family][level]
-            # The decimal share is meant: 0.9 of 10 problems is 9 although 0.9 · 10 rounds to less in float64.
-            needed = math.floor(share * len(reached) * (1 + 1e-12))
+            # The decimal share is meant: 0.07 of 100 problems is 7 although 0.07 · 100 rounds to more in float64.
+            needed = math.ceil(share * len(reached) * (1 - 1e-12))
             found = int(np.count_nonzero(reached))
             sentence = (
                 f"{found} of {len(reached)} problems reached within {iterations} iterations, stated is a "

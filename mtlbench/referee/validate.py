@@ -89,10 +89,10 @@ def _kept(bench: Bench, solver: Candidate, trace: Trace) -> tuple[list[list[Any]
     """A trace thinned evenly in log k: gap, f − f* and bound relative to min_i G_ii; with its seconds."""
     last = len(trace.iterations) - 1
     index = np.unique(np.geomspace(1, last + 1, TRACED).round().astype(int) - 1)
-    stated = bounds(solver, bench.gramian, trace.iterations[index])
+    allowed = bounds(solver, bench.gramian, trace.iterations[index])
     problem, g = bench.problem, bench.gramian
     kept, times = [], []
-    for i, bound in zip(index, [math.inf] * len(index) if stated is None else stated, strict=True):
+    for i, bound in zip(index, allowed, strict=True):
         start = [problem.family, problem.size, solver.name, int(trace.iterations[i])]
         error = trace.measured.objective[i] - bench.reference.objective[0]
         values = (float(trace.measured.gap[i]), float(error), float(bound))

@@ -6,7 +6,7 @@ import os
 import zipfile
 from pathlib import Path
 
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed, InputError
 from mtlbench.report import manifest
 
 # The earliest time a zip can state; the files' own times would make every archive different.
@@ -16,13 +16,13 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def write(results: Path) -> Path:
     """Write ``<name>.zip`` into the results folder ``<name>`` and return its path.
 
-    Raises :class:`~mtlbench.errors.InputError` when a file is not as the manifest says, naming the first.
+    Raises :class:`~mtlbench.errors.CheckFailed` when a file is not as the manifest says, naming the first.
     """
     results = results.resolve()
     changed = manifest.differences(results)
     if changed:
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
-        raise InputError(f"{changed[0]}{more}: write the report again before bundling")
+        raise CheckFailed(f"{changed[0]}{more}: write the report again before bundling")
     target = results / f"{results.name}.zip"
     temporary = results / f".{target.name}.part"
     try:

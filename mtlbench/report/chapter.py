@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mtlbench.analysis.load import csv
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed
 
 RECORDED = "recorded"
 ACCURACY_COLUMNS = ["family", "size", "algorithm", "iterations", "converged", "relative_gap"]
@@ -19,7 +19,7 @@ TIMING_COLUMNS = ["algorithm", "family", "size", "median_us"]
 def verdict(results: Path) -> dict[str, Any] | None:
     """``verdict.json``: passed, algorithms, families, environment; None where nothing was validated.
 
-    Raises :class:`~mtlbench.errors.InputError` when the file is cut or is not a verdict.
+    Raises :class:`~mtlbench.errors.CheckFailed` when the file is cut or is not a verdict.
     """
     path = results / "solvers" / "verdict.json"
     if not path.exists():
@@ -27,10 +27,19 @@ def verdict(results: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is cut off or is not JSON: {error}") from None
-    if not isinstance(content, dict) or not isinstance(content.get("algorithms"), dict) or "passed" not in content:
-        raise InputError(f"{path} is not a verdict of mtlbench: it lacks 'passed' or 'algorithms'")
+        raise CheckFailed(f"{path} is cut off or is not JSON: {error}") from None
+    algorithms = content.get("algorithms") if isinstance(content, dict) else None
+    whole = isinstance(algorithms, dict) and "passed" in content and all(map(_judged, algorithms.values()))
+    if not whole:
+        raise CheckFailed(f"{path} is not a verdict of mtlbench: it lacks 'passed' or 'algorithms'")
     return content
+
+
+def _judged(result: Any) -> bool:
+    """Whether an algorithm's part of the verdict has what the chapter shows."""
+    keys = {"promise", "family", "checked", "broken", "worst", "detail"}
+    entries = result.get("promises") if isinstance(result, dict) else None
+    return isinstance(entries, list) and all(isinstance(entry, dict) and keys <= set(entry) for entry in entries)
 
 
 def promises(found: dict[str, Any]) -> list[dict[str, Any]]:

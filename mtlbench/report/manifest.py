@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed
 from mtlbench.files import digest, write_json
 
 NAME = "manifest.json"
@@ -20,15 +20,15 @@ def write(results: Path) -> Path:
 
 
 def read(results: Path) -> dict[str, Any]:
-    """The files that the manifest names; :class:`~mtlbench.errors.InputError` when it is missing or cut."""
+    """The files that the manifest names; :class:`~mtlbench.errors.CheckFailed` when it is missing or cut."""
     path = results / NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return dict(content["files"])
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: write the report first") from None
+        raise CheckFailed(f"{path} is missing: write the report first") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is cut off or is not a manifest: {error}") from None
+        raise CheckFailed(f"{path} is cut off or is not a manifest: {error}") from None
 
 
 def differences(results: Path) -> list[str]:

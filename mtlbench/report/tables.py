@@ -100,6 +100,12 @@ def _table(key: tuple[Any, ...], board: pd.DataFrame, described: pd.DataFrame, c
             "gradients of the same task on two halves of a batch).",
             "conflict",
         ),
+        Column("ascent", "Share of the audited steps whose update makes some task worse to first order.", "ascent"),
+        Column(
+            "stationarity",
+            "Distance from Pareto stationarity, ‖u*‖² / min Gᵢᵢ, median over a run: 0 is stationary.",
+            "stationarity",
+        ),
         Column("worst gap", "Largest certified gap of the inner solver, relative to min Gᵢᵢ.", "worst gap"),
     ]
     if cost is not None:
@@ -125,7 +131,10 @@ def _row(row: dict[str, Any], shown: list[Any], cost: pd.DataFrame | None, best:
     entries += [_interval(row, f"{metric.task}.{metric.metric}", best) for metric in shown]
     entries += [
         _interval(row, "excess_conflict", {}),
-        Entry(number(row["worst_gap"], 2), _known(row["worst_gap"])),
+        *(
+            Entry(number(row[name], 2), _known(row[name]))
+            for name in ("update_conflict_rate", "median_stationarity", "worst_gap")
+        ),
     ]
     if cost is not None:
         entries += _cost(row["label"], cost)
@@ -189,7 +198,7 @@ def _notes(board: pd.DataFrame) -> list[str]:
     broken = board[board["done"] < board["runs"]]
     if not broken.empty:
         notes.append(
-            "Runs that diverged or failed count as worst in ranks; the other means are over the runs that ended."
+            "Runs that diverged or failed count as worst in ranks; means of metrics are over the runs that ended."
         )
     return notes
 

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from mtlbench import provenance, tasks
 from mtlbench.config import SINGLE_TASK, Cell
 from mtlbench.errors import InputError
-from mtlbench.sources import code_digest
+from mtlbench.runs import RUN, current, identity
 from mtlbench.tasks.dataset import DatasetError, MultiTaskDataset, Split
 from mtlbench.training import checkpoint, run_files
 from mtlbench.training.devices import device_name, held
@@ -74,16 +74,39 @@ def run_seed(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> dict[str, Any]:
     """Train one seed of ``cell`` into ``folder``, unless it is done there; return its ``run.json``."""
+    if (folder / RUN).exists() and not _is_record(folder / RUN):
+        raise InputError(f"{folder / RUN} is not a run of mtlbench and would be overwritten: choose another folder")
     with _locked(folder):
         return _train(cell, {seed: folder}, data_dir, progress, checkpoint_seconds)[0]
+
+
+def record_death(cell: Cell, runs: Path, reason: str) -> list[str]:
+    """Record every seed of ``cell`` that has no present record as failed, after its process ended without a word.
+
+    Returns the status of every seed. A process that is killed from outside (out of memory, a crash in compiled code)
+    cannot write its own record; the pipeline must still show the cell.
+    """
+    folder, here = runs / cell.folder, identity(cell)
+    dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
+    statuses = []
+    with _locked(folder):
+        for seed in cell.seeds:
+            record = current(cell, seed, folder / f"seed-{seed}", here)
+            if record is None:
+                run = _Run(cell, seed, folder / f"seed-{seed}", dataset, torch.device("cpu"), here, CHECKPOINT_SECONDS)
+                record = run.write(
+                    "failed", reason, {}, "", {"started": _now(), "seconds": 0.0, "seconds_per_epoch": []}
+                )
+            statuses.append(str(record["status"]))
+    return statuses
 
 
 def _train(
     cell: Cell, folders: dict[int, Path], data_dir: Path | None, progress: bool, checkpoint_seconds: float
 ) -> list[dict[str, Any]]:
     """The records of all seeds, old ones where they are done; the device is held only where there is work."""
-    code = code_digest(cell)
-    records = {seed: _done(cell, seed, folder, code) for seed, folder in folders.items()}
+    here = identity(cell)
+    records = {seed: _done(cell, seed, folder, here) for seed, folder in folders.items()}
     waiting = [seed for seed, record in records.items() if record is None]
     if waiting:
         dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
@@ -93,7 +116,7 @@ def _train(
             Reporter(f"{cell.dataset} {cell.label}", epochs * len(waiting), progress) as reporter,
         ):
             for seed in waiting:
-                run = _Run(cell, seed, folders[seed], dataset, device, code, checkpoint_seconds)
+                run = _Run(cell, seed, folders[seed], dataset, device, here, checkpoint_seconds)
                 records[seed] = run.train(data_dir, reporter)
     for folder in folders.values():
         _sweep(folder)
@@ -109,7 +132,7 @@ class _Run:
     folder: Path
     dataset: MultiTaskDataset
     device: torch.device
-    code: str
+    here: dict[str, Any]
     checkpoint_seconds: float
     states: list[State] = field(default_factory=list)
 
@@ -119,12 +142,13 @@ class _Run:
 
     def train(self, data_dir: Path | None, reporter: Reporter) -> dict[str, Any]:
         """Train the run's networks, write its files, return its record."""
-        started, began = datetime.now(UTC).isoformat(timespec="seconds"), perf_counter()
-        splits = load_data(self.cell, self.dataset, self.streams, data_dir)
+        started, began = _now(), perf_counter()
         test: Metrics = {}
-        status, reason = "done", None
+        status, reason, digest = "done", None, ""
         with session(self.device, self.cell.threads, self.cell.precision):
             try:
+                splits = load_data(self.cell, self.dataset, self.streams, data_dir)
+                digest = splits.digest
                 data, validation = (
                     to_device(splits.train, self.device),
                     to_device(splits.validation, self.device),
@@ -132,7 +156,7 @@ class _Run:
                 for group in task_groups(self.cell, self.dataset):
                     state = new_state(self.cell, self.dataset, group, self.streams, self.device)
                     self.states.append(state)
-                    self._train_network(state, data, validation, splits.digest, reporter)
+                    self._train_network(state, data, validation, digest, reporter)
                 test = self._test(to_device(splits.test, self.device))
             except Diverged as error:
                 status, reason = "diverged", str(error)
@@ -144,24 +168,30 @@ class _Run:
         seconds = perf_counter() - began
         per_epoch = [sum(parts) for parts in zip_longest(*(s.seconds for s in self.states), fillvalue=0.0)]
         timing = {"started": started, "seconds": seconds, "seconds_per_epoch": per_epoch}
-        record = run_files.write(
+        record = self.write(status, reason, test, digest, timing)
+        reporter.line(f"seed {self.seed}: {_sentence(record)} ({seconds:.1f} s)")
+        return record
+
+    def write(
+        self, status: str, reason: str | None, test: Metrics, digest: str, timing: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Write the run's files as they stand and return its record; ``digest`` is that of the data."""
+        return run_files.write(
             self.folder,
-            self._record(status, reason, test, splits.digest),
+            self._record(status, reason, test, digest),
             curves=[curve for state in self.states for curve in state.curves],
             audit=self.states[0].audit if self.states else None,
             tasks=[task.name for task in self.dataset.tasks],
             timing=timing | {"host": platform.node()},
         )
-        reporter.line(f"seed {self.seed}: {_sentence(record)} ({seconds:.1f} s)")
-        return record
 
     def _train_network(self, state: State, data: Split, validation: Split, digest: str, reporter: Reporter) -> None:
         names = [task.name for task in state.tasks]
         identity = json.dumps(
-            [self.cell.run_configuration(), self.seed, self.code, digest, names, torch.__version__],
+            [self.cell.run_configuration(), self.seed, self.here, digest, names, self.device.type],
             sort_keys=True,
         )
-        path = self.folder / f"checkpoint-{names[0] if self.cell.method == SINGLE_TASK else 'all'}.pt"
+        path = self.folder / checkpoint.name(names[0] if self.cell.method == SINGLE_TASK else "all")
         if checkpoint.resume(path, state, identity, self.device):
             reporter.line(f"seed {self.seed}: goes on after epoch {state.epoch}")
             reporter.epochs(state.epoch)
@@ -226,7 +256,7 @@ class _Run:
                 threads=cell.threads,
                 precision=cell.precision,
                 data=data,
-                code=self.code,
+                code=self.here["code"],
             ),
         }
 
@@ -236,19 +266,32 @@ class _Run:
         return {task: {name: found[task][name] for name in names[task]} for task in names if task in found}
 
 
-def _done(cell: Cell, seed: int, folder: Path, code: str) -> dict[str, Any] | None:
-    """The record in ``folder`` if it is this run's, whole and done."""
-    record = run_files.read(folder)
-    if record is None or record.get("status") != "done" or record.get("seed") != seed:
+def _is_record(path: Path) -> bool:
+    """Whether ``path`` looks like a ``run.json``, perhaps a cut one."""
+    return path.read_bytes().lstrip()[:60].startswith(b'{\n "benchmark"')
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _done(cell: Cell, seed: int, folder: Path, here: dict[str, Any]) -> dict[str, Any] | None:
+    """The record in ``folder`` if it is this run's, done, and made on the kind of device that is there now."""
+    record = current(cell, seed, folder, here)
+    if record is None or record.get("status") != "done":
         return None
-    same_code = record.get("provenance", {}).get("code") == code
-    return record if same_code and record.get("configuration") == cell.run_configuration() else None
+    on_cpu = cell.device == "cpu" or not torch.cuda.is_available()
+    return record if (record["provenance"].get("device") == "cpu") == on_cpu else None
 
 
 def _sweep(folder: Path) -> None:
     """Remove what an interrupted process left behind, once the run is recorded."""
-    for pattern in ("checkpoint-*.pt", ".*.part"):
-        for path in folder.glob(pattern):
+    names = (".run", ".curves", ".audit", ".mtlbench-checkpoint-")
+    for path in folder.glob("*.pt"):
+        if checkpoint.ours(path):
+            path.unlink()
+    for path in folder.glob(".*.part"):
+        if path.name.startswith(names):
             path.unlink()
 
 

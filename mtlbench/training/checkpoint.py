@@ -34,6 +34,16 @@ _FIELDS = (
 )
 
 
+def name(network: str) -> str:
+    """The file of one network of a run."""
+    return f"mtlbench-checkpoint-{network}.pt"
+
+
+def ours(path: Path) -> bool:
+    """Whether a file has the name of a checkpoint of ours."""
+    return path.name.startswith("mtlbench-checkpoint-")
+
+
 def keeper(path: Path, identity: str, device: torch.device, interval: float) -> Callable[[State], None]:
     """A function to call after every epoch: saves if ``interval`` seconds went by since it last saved.
 

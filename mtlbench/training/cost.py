@@ -123,16 +123,24 @@ def _measure_dataset(cells: list[Cell], data_dir: Path | None, steps: int, warmu
     ):
         data = to_device(train_split, device)
         contestants = []
+        # A step takes as long at rate zero, where no method can leave the finite numbers.
         for cell in cells:
             groups = task_groups(cell, dataset)
             states = [new_state(cell, dataset, group, streams, device, audit=False) for group in groups]
+            for parameters in (group for state in states for group in state.optimizer.param_groups):
+                parameters["lr"] = 0.0
             contestants.append(_Contestant(states, data, recipe_of(cell, dataset)))
         for contestant in contestants:
             for _ in range(warmup):
                 contestant.step()
-        seconds = [[contestant.seconds() for contestant in contestants] for _ in range(steps)]
+        seconds: list[list[float]] = [[] for _ in contestants]
+        for turn in range(steps):
+            # Rotated, so that nobody always runs in the wake of the same other method.
+            for place in range(len(contestants)):
+                index = (turn + place) % len(contestants)
+                seconds[index].append(contestants[index].seconds())
         lines: list[tuple[object, ...]] = []
-        for cell, contestant, times in zip(cells, contestants, np.transpose(seconds), strict=True):
+        for cell, contestant, times in zip(cells, contestants, seconds, strict=True):
             low, median, high = np.quantile(times, [0.25, 0.5, 0.75])
             count = len(dataset.tasks)
             passes = count if cell.method == SINGLE_TASK else contestant.states[0].method.cost(count)

@@ -25,6 +25,7 @@ from mtlbench.tasks.dataset import Split, Task
 from mtlbench.training.audit import Audit, measure
 from mtlbench.training.evaluation import Diverged, Metrics, evaluate, score
 from mtlbench.training.runtime import autocast, call_aside, forked
+from mtlbench.training.seeding import seed_global
 
 Curve = tuple[int, str, str, str, float]  # epoch, split, task, metric, value
 
@@ -126,12 +127,10 @@ def _gradients(
     losses = [found for found, _ in forwards]
     representation = forwards[-1][1] if state.method.level == "representation" else None
     try:
-        record = gradients.step(
+        # A gradient that alone is not finite shows in the next loss: looking for it at every step would cost a copy.
+        return gradients.step(
             losses if state.method.batches > 1 else losses[-1], state.method, representation=representation
         )
-        filled = torch.stack([p.grad.sum() for p in state.model.parameters() if p.grad is not None])
-        if bool(torch.isfinite(filled).all()):
-            return record
     except gradients.NonFiniteLoss:
         pass
     except InvalidGramian:
@@ -163,6 +162,8 @@ def _half_losses(state: State, batch: Split, half: int, recipe: Recipe) -> list[
     size = len(batch) // 2
     part = slice(half * size, (half + 1) * size)
     with forked(batch.inputs.device):
+        # Each half has its own dropout masks, or the noise of the two would not be independent.
+        seed_global(2 * state.step + half, batch.inputs.device)
         return forward(state, _select(batch, part), recipe, aside=True)[0]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from mtlbench.files import digest, write_atomically, write_json
+from mtlbench.runs import RUN
 from mtlbench.training.audit import COLUMNS, Audit
 from mtlbench.training.loop import Curve
 
-RUN = "run.json"
 TIME = "run.time.json"
 REPRODUCIBLE = ("curves.csv", "audit.csv", "audit.npz")
 
@@ -57,19 +56,6 @@ def write(
     complete = dict(record) | {"files": {name: digest(folder / name) for name in contents}, "complete": True}
     write_json(folder / RUN, complete)
     return complete
-
-
-def read(folder: Path) -> dict[str, Any] | None:
-    """The ``run.json`` of ``folder``; ``None`` unless it, and every file that it names, is whole."""
-    try:
-        record = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or record.get("complete") is not True:
-            return None
-        if any(digest(folder / name) != expected for name, expected in record["files"].items()):
-            return None
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
-    return record
 
 
 def _audit_csv(audit: Audit, tasks: Sequence[str]) -> str:

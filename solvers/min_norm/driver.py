@@ -28,8 +28,8 @@ def solve(
 ) -> Solution:
     """Run ``algorithm`` on ``gramian``; see :func:`mtlbench.solvers.min_norm.solve`."""
     # not (... >= 0): NaN fails too.
-    if not tolerance >= 0.0:
-        raise ValueError(f"tolerance must be a number >= 0, got {tolerance!r}")
+    if not isinstance(tolerance, int | float | np.number) or not 0.0 <= tolerance < np.inf:
+        raise ValueError(f"tolerance must be a finite number >= 0, got {tolerance!r}")
     _check_limit(max_iterations)
     algorithm.check_options(options)
     g = as_gramian(gramian)

@@ -115,7 +115,8 @@ def test_no_folder_and_no_runs(tmp_path: Path) -> None:
     [
         ("epoch,split,task,metric\n", "lacks the column 'value'"),
         ("epoch,split,task,metric,value\n1,validation,a,mse,1.5\n2", "is cut off"),
-        ("", "is not a readable CSV file"),
+        ("", "is cut off"),
+        ("\n", "is not a readable CSV file"),
     ],
 )
 def test_cut_curves_are_named(tmp_path: Path, content: str, sentence: str) -> None:

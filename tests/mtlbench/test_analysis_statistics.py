@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from mtlbench.analysis import delta_m, differences, leaderboard, mean_rank, overall, paired_t_interval, ranks
+from mtlbench.analysis.load import AUDIT
 from mtlbench.analysis.statistics import change, directions, wide
 
 Scores = dict[tuple[str, str], list[float | None]]
@@ -40,8 +41,7 @@ def scores(values: Scores, label: str = "m", dataset: str = "d") -> pd.DataFrame
         for (task, metric), row in values.items()
         for seed, value in enumerate(row)
     )
-    audit = ["conflict_rate", "noise_floor", "excess_conflict", "worst_gap"]
-    return frame.assign(**dict.fromkeys(audit, np.nan)).astype({"value": float})
+    return frame.assign(**dict.fromkeys(AUDIT, np.nan)).astype({"value": float})
 
 
 class TestDeltaM:

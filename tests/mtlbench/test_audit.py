@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from mtlbench import methods
+from mtlbench.runs import read
 from mtlbench.solvers import min_norm
 from mtlbench.training import audit
 from mtlbench.training.audit import COLUMNS, Audit, Measured
 from mtlbench.training.cell import run_cell
-from mtlbench.training.run_files import read
 
 
 def folder(cell, runs):

@@ -18,8 +18,9 @@ from torch import nn
 
 from mtlbench import architectures, methods
 from mtlbench.errors import InputError
+from mtlbench.runs import read
 from mtlbench.tasks.dataset import Metric, Task
-from mtlbench.training import checkpoint, cost, devices, run_files
+from mtlbench.training import checkpoint, cost, devices
 from mtlbench.training.cell import run_cell
 from mtlbench.training.evaluation import score
 from mtlbench.training.loop import epoch_batches, train_step
@@ -173,7 +174,7 @@ def test_the_chosen_epoch_is_the_best_on_validation_and_ties_go_to_the_earlier(t
     curves = pd.read_csv(folder / "curves.csv")
     errors = curves[(curves.split == "validation") & (curves.metric == "error")]
     expected = np.log(errors.value).groupby(errors.epoch).mean().idxmin()
-    assert run_files.read(folder)["best_epoch"] == expected
+    assert read(folder)["best_epoch"] == expected
 
 
 # ---- files ------------------------------------------------------------------------------------------------------

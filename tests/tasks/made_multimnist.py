@@ -25,7 +25,7 @@ def describe(folder: Path) -> Source:
         )
         for path in sorted(folder.iterdir())
     ]
-    return Source(tuple(files), "made for a test", "MIT", "none")
+    return Source(tuple(files), "made for a test", "MIT", "none", "mnist")
 
 
 def make_test_files(data_dir: Path) -> Source:
