@@ -13,14 +13,13 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-# Small enough to train in seconds, and still two datasets, a reference row and an inner problem.
+# Small enough to train in seconds, and still with a reference row and an inner problem.
 MICRO = {
     "name": "micro",
     "seeds": 2,
     "audit_interval": 10,
     "datasets": {
-        "multi_digits": {"epochs": 1, "methods": ["single_task", "equal", "mgda"]},
-        "scaled_regression": {"epochs": 1, "methods": ["single_task", "equal"], "parameters": {"tasks": 3}},
+        "scaled_regression": {"epochs": 2, "methods": ["single_task", "equal", "mgda"], "parameters": {"tasks": 3}},
     },
     "validate": {"sizes": [2, 3], "per_size": 1},
     "cost": {"steps": 2, "warmup": 1},
@@ -40,8 +39,9 @@ def micro(tmp_path: Path) -> Path:
 def command(folder: Path, config: Path, *arguments: str) -> list[str]:
     """The snakemake command that runs ``config`` with its results below ``folder``."""
     program = str(Path(sys.executable).with_name("snakemake"))
-    head = [program, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    return [*head, "--configfile", str(config), *arguments]
+    # --configfile takes every word up to the next option, so it does not stand right before a target.
+    head = [program, "--configfile", str(config), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    return [*head, *arguments]
 
 
 @pytest.fixture

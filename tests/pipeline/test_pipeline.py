@@ -21,7 +21,7 @@ def _result_files(results: Path) -> list[Path]:
 
 def _assert_same_results(one: Path, two: Path) -> None:
     assert (one / "leaderboard.csv").read_bytes() == (two / "leaderboard.csv").read_bytes()
-    assert len(_result_files(one)) >= 5 * 2 * 2
+    assert len(_result_files(one)) >= 3 * 2 * 2
     assert _result_files(one) == _result_files(two)
     for path in _result_files(one):
         assert (one / path).read_bytes() == (two / path).read_bytes(), path
@@ -57,11 +57,11 @@ def _wait_for(results: Path, pattern: str, count: int, seconds: float = 120) -> 
     assert not (results / "leaderboard.csv").exists()
 
 
-# While the first cell trains, after a first seed, and when every cell is trained but nothing is made of it yet.
-STAGES = [("runs/**/.lock", 1), ("runs/**/run.json", 1), ("logs/cells/*/*/*.json", 5)]
+# After a first seed, and when every cell is trained but nothing is made of it yet.
+STAGES = [("runs/**/run.json", 1), ("logs/cells/*/*/*.json", 3)]
 
 
-@pytest.mark.parametrize(("pattern", "count"), STAGES, ids=["first-cell", "first-seed", "all-cells"])
+@pytest.mark.parametrize(("pattern", "count"), STAGES, ids=["first-seed", "all-cells"])
 def test_a_benchmark_killed_with_kill_9_is_finished_by_the_next_run(
     micro, snakemake, start_snakemake, finished, tmp_path, pattern, count
 ):
@@ -149,7 +149,7 @@ def test_a_diverging_cell_is_shown_and_tried_again(snakemake, tmp_path):
     results = tmp_path / "results" / "wild"
     record = json.loads((results / "runs/scaled_regression/hard_sharing/equal/seed-0/run.json").read_text())
     assert record["status"] == "diverged"
-    assert "task_01" in record["reason"]
+    assert "task_1" in record["reason"]
     assert "diverged" in (results / "leaderboard.md").read_text()
     plan = snakemake(config, "--cores", "2", "--dry-run", "leaderboard")
     assert "rule train:" in plan.stdout
