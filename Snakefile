@@ -22,6 +22,7 @@ except (InputError, DatasetError) as error:
     sys.exit(2)
 
 B = str(ROOT / bench.name)
+CONFIGURATION = pipeline.digest_of(pipeline.canonical(config))
 CELLS = {cell.folder: cell for cell in cells}
 MARKERS = [f"{B}/{pipeline.marker(cell)}" for cell in cells]
 # The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says.
@@ -90,23 +91,8 @@ rule publish:
         f"{B}/{bench.name}.zip",
 
 
-rule configuration:
-    output:
-        f"{B}/config.json",
-    params:
-        results=results,
-        content=pipeline.canonical(config),
-    log:
-        f"{B}/logs/configuration.log",
-    shell:
-        "mtlbench step configuration {params.results} {params.content:q} 2> {log}"
-
-
 # Runs are not declared as outputs: Snakemake deletes a rule's outputs before it starts, and finished seeds must stay.
 rule train:
-    input:
-        # The cell's own part of it is a parameter: another cell's part is no reason to train.
-        ancient(f"{B}/config.json"),
     output:
         f"{B}/logs/cells/{{folder}}.json",
     params:
@@ -240,13 +226,13 @@ rule timing:
 
 rule tables:
     input:
-        f"{B}/config.json",
         MARKERS,
         f"{B}/cost.csv",
     output:
         [f"{B}/leaderboard.{kind}" for kind in ("csv", "md", "tex", "html")],
     params:
         results=results,
+        configuration=CONFIGURATION,
         code=code("report.leaderboard"),
     resources:
         mem_mb=1000,
@@ -258,7 +244,6 @@ rule tables:
 
 rule write_report:
     input:
-        f"{B}/config.json",
         f"{B}/leaderboard.csv",
         f"{B}/cost.csv",
         f"{B}/solvers/verdict.json",
@@ -270,6 +255,7 @@ rule write_report:
         f"{B}/manifest.json",
     params:
         results=results,
+        configuration=CONFIGURATION,
         code=code("report.build"),
     resources:
         mem_mb=2000,
@@ -293,6 +279,11 @@ rule bundle:
         f"{B}/logs/bundle.log",
     shell:
         "mtlbench step bundle {params.results} 2> {log}"
+
+
+# The steps read the configuration beside the results, so that --config seeds=3 reaches every job. Not for a dry run.
+onstart:
+    pipeline.keep_configuration(config, Path(B))
 
 
 onsuccess:

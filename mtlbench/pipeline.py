@@ -50,6 +50,11 @@ def canonical(content: object) -> str:
     return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
 
+def keep_configuration(content: object, results: Path) -> None:
+    """Keep the benchmark's whole configuration beside its results, once a run of the pipeline really starts."""
+    write_json(results / "config.json", json.loads(canonical(content)))
+
+
 def digest_of(value: str) -> str:
     """A short name for a long parameter."""
     return hashlib.sha256(value.encode()).hexdigest()
@@ -113,7 +118,6 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
         sub.set_defaults(run=run)
         return sub
 
-    step("configuration", _configuration, "content")
     cell = step("cell", _cell, "folder")
     cell.add_argument("--attempt", type=int, default=1)
     cell.add_argument("--configuration", help="the digest of the cell that is meant")
@@ -127,12 +131,6 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
     step("tables", _tables)
     step("report", _report)
     step("bundle", _bundle)
-
-
-def _configuration(options: argparse.Namespace) -> int:
-    """Keep the benchmark's whole configuration beside its results."""
-    write_json(options.results / "config.json", json.loads(options.content))
-    return 0
 
 
 def _cell(options: argparse.Namespace) -> int:
