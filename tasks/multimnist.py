@@ -56,6 +56,7 @@ class MultiMNIST(MultiTaskDataset):
             "recognition. Proc. IEEE 86(11), 1998. O. Sener, V. Koltun. Multi-task learning as multi-objective "
             "optimization. NeurIPS 2018"
         ),
+        folder="mnist",
     )
 
     def __init__(self, *, size: str = "60k") -> None:

@@ -254,7 +254,7 @@ def test_bounds_and_monotone_promises_hold_along_the_trace(name):
 @pytest.mark.parametrize(("room", "name"), EVERY)
 def test_wrong_arguments_get_a_sentence(room, name):
     module, gramian = ROOMS[room], gaussian(3)
-    with pytest.raises(ValueError, match="tolerance must be a number >= 0, got -1"):
+    with pytest.raises(ValueError, match="tolerance must be a finite number >= 0, got -1"):
         module.solve(gramian, name, tolerance=-1)
     with pytest.raises(ValueError, match="tolerance must be a number >= 0, got nan"):
         module.solve(gramian, name, tolerance=float("nan"))
