@@ -150,7 +150,12 @@ def _validate(options: argparse.Namespace) -> int:
     from mtlbench.referee.validate import validate
 
     restart_with_threads(1)
-    section = config.load(options.config).validate_solvers if options.config else config.ValidateSection()
+    section = config.ValidateSection()
+    if options.config:
+        benchmark = config.load(options.config)
+        for cell in config.cells(benchmark):
+            config.check_plugins(cell)
+        section = benchmark.validate_solvers
     verdict = validate(
         options.out,
         algorithms=options.algorithm,

@@ -315,7 +315,8 @@ def check_plugins(cell: Cell) -> None:
 
 def _first_sentence(error: ValidationError, where: str) -> InputError:
     """Turn pydantic's list into one sentence about its first entry, with the nearest valid key for an unknown one."""
-    first = error.errors()[0]
+    # A misspelt key is also a missing one: the misspelling is what the reader can mend.
+    first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"] if part != "function-before[_as_method()]"]
     place = f"{where}: {'.'.join(path)}" if path else where
     if first["type"] == "extra_forbidden":

@@ -256,7 +256,7 @@ def test_wrong_arguments_get_a_sentence(room, name):
     module, gramian = ROOMS[room], gaussian(3)
     with pytest.raises(ValueError, match="tolerance must be a finite number >= 0, got -1"):
         module.solve(gramian, name, tolerance=-1)
-    with pytest.raises(ValueError, match="tolerance must be a number >= 0, got nan"):
+    with pytest.raises(ValueError, match="tolerance must be a finite number >= 0, got nan"):
         module.solve(gramian, name, tolerance=float("nan"))
     for limit in (0, -3, 2.5, True, None):
         with pytest.raises(ValueError, match="max_iterations must be a whole number >= 1"):
