@@ -201,14 +201,36 @@ def test_snakemake_itself_answers_a_wrong_file_with_a_sentence_and_writes_nothin
     assert not (tmp_path / "results").exists()
 
 
-def test_gpus_are_scheduled_by_their_number(micro, snakemake, tmp_path, monkeypatch):
-    tool = tmp_path / "bin" / "nvidia-smi"
-    tool.parent.mkdir()
-    tool.write_text("#!/bin/sh\necho 'GPU 0: pretend (UUID: a)'\necho 'GPU 1: pretend (UUID: b)'\n")
-    tool.chmod(0o755)
-    environment = {"PATH": f"{tool.parent}:{os.environ['PATH']}"}
+@pytest.fixture
+def pretend_gpus(tmp_path, monkeypatch):
+    """The environment of a machine with so many GPUs, as far as the pipeline looks before a cell starts."""
+
+    def environment(count: int) -> dict[str, str]:
+        tool = tmp_path / "bin" / "nvidia-smi"
+        tool.parent.mkdir()
+        listing = "".join(f"echo 'GPU {i}: pretend (UUID: {i})'\n" for i in range(count))
+        tool.write_text(f"#!/bin/sh\n{listing}")
+        tool.chmod(0o755)
+        # The torch installed here may be a CPU wheel, which the pipeline reads off its version.
+        wheel = tmp_path / "wheel" / "torch-2.13.0.dist-info"
+        wheel.mkdir(parents=True)
+        (wheel / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0\n")
+        return {"PATH": f"{tool.parent}:{os.environ['PATH']}", "PYTHONPATH": str(wheel.parent)}
+
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    plan = snakemake(micro, "--cores", "2", "--dry-run", "leaderboard", **environment)
-    assert plan.returncode == 0, plan.stderr
-    assert "gpu=1" in plan.stdout
-    assert "Provided resources: gpu=2" in plan.stdout + plan.stderr
+    return environment
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_as_many_cells_train_at_once_as_there_are_gpus(micro, snakemake, pretend_gpus, tmp_path, gpus):
+    markers = [
+        f"results/micro/logs/cells/scaled_regression/hard_sharing/{name}.json"
+        for name in ("single_task", "equal", "mgda")
+    ]
+    done = snakemake(micro, "--cores", "3", *markers, **pretend_gpus(gpus))
+    assert done.returncode == 0, done.stderr
+    running = most = 0
+    for line in done.stderr.splitlines():
+        running += line.endswith("rule train:") - line.startswith("Finished jobid:")
+        most = max(most, running)
+    assert most == gpus
