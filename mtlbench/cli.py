@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,18 @@ LISTED = ("methods", "datasets", "architectures", "solvers")
 
 # Read by the numerical libraries when they are loaded, hence set before the interpreter starts.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers wrong arguments with one sentence, the nearest valid word in it, in place of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if found:
+            argument, given, valid = found.groups()
+            words = [word.strip(" '") for word in valid.split(",") if word.strip(" '") != "step"]
+            message = str(unknown_name(argument.lower(), given, words))
+        self.exit(2, f"mtlbench: {message} (see {self.prog} --help)\n")
 
 
 def main() -> NoReturn:
@@ -51,9 +64,7 @@ def _input_errors() -> tuple[type[ValueError], ...]:
 def _parser() -> argparse.ArgumentParser:
     from mtlbench import pipeline
 
-    parser = argparse.ArgumentParser(
-        prog="mtlbench", description="The reproducible benchmark suite for multi-task learning."
-    )
+    parser = _Parser(prog="mtlbench", description="The reproducible benchmark suite for multi-task learning.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
