@@ -47,11 +47,12 @@ class State(Protocol):
 class Algorithm:
     """One algorithm of one problem. ``start`` and ``step`` are the algorithm, everything else is what it promises.
 
-    ``start(gramian, exponent, **options)`` → the state before the first step. The Gramian comes scaled to
-    2^(−exponent) G; options with a unit are given in the unit of G and rescaled here.
-    ``step(gramian, state, products, iteration)`` → the next state, ``iteration`` = 1, 2, ...; ``products`` is Gw, which
+    ``start(subject, exponent, **options)`` → the state before the first step. The subject is the room's problem with
+    its Gramian scaled to 2^(−exponent) G (``min_norm``: that Gramian); options with a unit are given in the unit of G
+    and rescaled here.
+    ``step(subject, state, products, iteration)`` → the next state, ``iteration`` = 1, 2, ...; ``products`` is Gw, which
     the driver has computed for the certificate. The very state that came in, returned, says: nothing is left to do.
-    ``direct(gramian, max_iterations)`` → (weights, iterations) instead of these two: a package that runs by itself.
+    ``direct(subject, max_iterations)`` → (weights, iterations) instead of these two: a package that runs by itself.
 
     ``iterative``: approaches the optimum in the limit only; one that is not promises the default tolerance.
     ``closed_form``: at K = 2 ``solve`` may answer by the closed form (``trace`` always runs the algorithm).

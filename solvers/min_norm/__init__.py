@@ -1,7 +1,7 @@
 """The min-norm room: min ½ wᵀGw over the simplex, the inner problem of MGDA and its relatives.
 
-``problem.py`` states it and certifies any weights, ``driver.py`` runs every algorithm until that certificate says stop;
-each other file is one algorithm, found by its ``ALGORITHM``. No algorithm calls another.
+``problem.py`` states it and certifies any weights; each other file is one algorithm, found by its ``ALGORITHM`` and run
+by the driver of all rooms until that certificate says stop. No algorithm calls another.
 
 >>> solution = solve([[1.0, 0.0], [0.0, 4.0]])
 >>> solution.weights
@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .. import driver
 from ..algorithm import Algorithm, discover, find
 from ..gramian import InvalidGramian
 from ..solution import Solution
-from . import driver
-from .problem import certificate, objective, tolerated_gap
+from .problem import Problem, certificate, objective, tolerated_gap
 
 __all__ = [
     "ALGORITHMS",
@@ -63,7 +63,11 @@ def solve(
     Raises :class:`~mtlbench.solvers.InvalidGramian` for a malformed Gramian, :class:`ValueError` for any other
     argument, :class:`~mtlbench.solvers.SolverFailed` where a solver package fails.
     """
-    return driver.solve(find(_ALGORITHMS, algorithm), gramian, tolerance, max_iterations, options)
+    record = find(_ALGORITHMS, algorithm)
+    driver.check_tolerance(tolerance)
+    driver.check_limit(max_iterations)
+    record.check_options(options)
+    return driver.solve(record, Problem(gramian, tolerance), tolerance, max_iterations, options)
 
 
 def solve_batch(
@@ -77,11 +81,11 @@ def solve_batch(
 
     Raises like :func:`solve`; a malformed Gramian is named by its place in the batch.
     """
-    record = find(_ALGORITHMS, algorithm)
+    find(_ALGORITHMS, algorithm)
     solutions = []
     for place, gramian in enumerate(gramians):
         try:
-            solutions.append(driver.solve(record, gramian, tolerance, max_iterations, options))
+            solutions.append(solve(gramian, algorithm, tolerance, max_iterations, **options))
         except InvalidGramian as error:
             raise InvalidGramian(f"Gramian {place} of the batch: {error}") from None
     return tuple(solutions)
@@ -98,4 +102,7 @@ def trace(
     entry.
     Raises like :func:`solve`, on the call.
     """
-    return driver.trace(find(_ALGORITHMS, algorithm), gramian, max_iterations, options)
+    record = find(_ALGORITHMS, algorithm)
+    driver.check_limit(max_iterations)
+    record.check_options(options)
+    return driver.trace(record, Problem(gramian, 0.0), max_iterations, options)

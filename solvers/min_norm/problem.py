@@ -18,11 +18,64 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..gramian import Array, as_gramian
+from ..gramian import Array, as_gramian, normalised
+from ..solution import Solution
 
 Extended = NDArray[np.longdouble]
 
 EPS = 2.0**-52
+
+
+class Problem:
+    """One Gramian and a relative tolerance, as the driver takes it; raises like :func:`certificate`."""
+
+    def __init__(self, gramian: Any, tolerance: float) -> None:
+        self.gramian = as_gramian(gramian)
+        self.target = tolerated(self.gramian, tolerance)
+        self.subject, self.exponent = normalised(self.gramian)
+        # The certificate of the scaled problem is that of the given one, scaled: compare there, report in the given
+        # unit.
+        self._within = tolerated(self.subject, tolerance)
+        self._lengths = np.sqrt(self.subject.diagonal())
+        self._rounding = 4.0 * len(self.subject) * EPS * float(self._lengths.max())
+        self._exact: Extended | None = None
+
+    def decided(self, closed_form: bool) -> Array | None:
+        """K = 1 has w = (1), a zero row is answered by its vertex, K = 2 by the closed form where it is allowed."""
+        zero = vertex_of_zero_row(self.gramian)
+        if zero is not None:
+            return vertex(len(self.gramian), zero)
+        if len(self.gramian) == 1:
+            return np.ones(1)
+        return two_tasks(self.gramian) if closed_form and len(self.gramian) == 2 else None
+
+    def products(self, weights: Array) -> Array:
+        """Gw."""
+        return self.subject @ weights
+
+    def gap(self, weights: Array, products: Array) -> float:
+        """wᵀGw − min_i (Gw)_i."""
+        return float(weights @ products - products.min())
+
+    def promising(self, weights: Array, gap: float) -> bool:
+        """Whether the gap is within the tolerance but for its rounding."""
+        return bool(gap <= self._within + self._rounding * (weights @ self._lengths))
+
+    def judged(self, weights: Array, iterations: int) -> Solution:
+        """The weights and their duality gap."""
+        gap, square = extended_gap_and_square(self._extended(), weights)
+        # Compared as it is reported: whoever compares `gap` with the tolerance again comes to the same answer.
+        reported = float(gap)
+        return Solution(weights, reported, iterations, reported <= self.target, bool(gap <= square))
+
+    def objective(self, weights: Array) -> float:
+        """½ wᵀGw."""
+        return float(extended_gap_and_square(self._extended(), weights)[1] / 2)
+
+    def _extended(self) -> Extended:
+        if self._exact is None:
+            self._exact = self.gramian.astype(np.longdouble)
+        return self._exact
 
 
 def certificate(gramian: Any, weights: Any) -> float:
