@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
+from ..compiled import compiled, inner
 from ..gramian import Array
 
 PATIENCE = 3
@@ -31,6 +31,7 @@ NO_PIVOT = 1e-13
 ENTERING = 1e-12
 """A task enters where r_i exceeds this share of v_i, which leaves a gap of 2e-12 min_i G_ii at most."""
 EPS = 2.0**-52
+# Where a count starts from np.intp(0), it is because numba would compile what it is handed to once more for the plain 0.
 
 
 class Work(NamedTuple):
@@ -49,13 +50,16 @@ class Work(NamedTuple):
 def weighed(gramian: Array) -> tuple[Array, int]:
     """(weights, 1) of the set that settled; (all on the shortest gradient, 0) where that is it, or where none did."""
     size = len(gramian)
-    shortest = 0
+    shortest = np.intp(0)
     for i in range(size):
         if gramian[i, i] < gramian[shortest, shortest]:
             shortest = i
     weights = np.zeros(size)
     weights[shortest] = 1.0
-    if gramian[shortest].min() >= gramian[shortest, shortest]:
+    alone = True
+    for i in range(size):
+        alone = alone and gramian[shortest, i] >= gramian[shortest, shortest]
+    if alone:
         return weights, 0
     work = scaled(gramian)
     found, right = settled(work, shortest)
@@ -67,40 +71,40 @@ def weighed(gramian: Array) -> tuple[Array, int]:
         i = work.support[k]
         weights[i] = work.v[i] * work.values[k]
         total += weights[i]
-    weights /= total
+    for i in range(size):
+        weights[i] /= total
     return weights, 1
 
 
-@compiled
+@inner
 def scaled(gramian: Array) -> Work:
     """C and v of the Gramian, and room for the rest."""
     size = len(gramian)
-    exponents = np.empty(size, dtype=np.int64)
     inverse = np.empty(size)
+    longest = 0.0
     for i in range(size):
-        exponents[i] = (math.frexp(gramian[i, i])[1] + 1) // 2
-        inverse[i] = math.ldexp(1.0, -exponents[i])
+        inverse[i] = math.ldexp(1.0, -((math.frexp(gramian[i, i])[1] + 1) // 2))
+        longest = max(longest, inverse[i])
     cosines = np.empty((size, size))
     for i in range(size):
         for j in range(size):
             cosines[i, j] = gramian[i, j] * inverse[i] * inverse[j]
-    least = exponents.min()
     v = np.empty(size)
     for i in range(size):
-        v[i] = math.ldexp(1.0, least - exponents[i])
+        v[i] = inverse[i] / longest
     inside = np.zeros(size, dtype=np.bool_)
     support = np.empty(size, dtype=np.intp)
     return Work(cosines, v, inside, support, np.empty(size), np.empty((size, size)), np.empty(size))
 
 
-@compiled
+@inner
 def settled(work: Work, shortest: int) -> tuple[int, bool]:
     """(|S|, whether S is right), started from the shortest gradient and what it has in conflict with it."""
     work.inside[shortest] = True
     size, right = blocks(work)
     if right:
         return size, True
-    while size > 0 and work.values[:size].min() <= 0.0:
+    while size > 0 and not positive(work, size):
         for k in range(size):
             work.inside[work.support[k]] = work.values[k] > 0.0
         size = solved(work)
@@ -110,7 +114,7 @@ def settled(work: Work, shortest: int) -> tuple[int, bool]:
     return one_by_one(work, size)
 
 
-@compiled
+@inner
 def blocks(work: Work) -> tuple[int, bool]:
     """Exchange all tasks that break a rule until none does, or until their number falls no more."""
     fewest = len(work.v) + 1
@@ -141,7 +145,7 @@ def blocks(work: Work) -> tuple[int, bool]:
             patience -= 1
 
 
-@compiled
+@inner
 def one_by_one(work: Work, size: int) -> tuple[int, bool]:
     """From a set with x_S > 0: the task with the largest r enters, x walks to the new solution or to the boundary."""
     count = len(work.v)
@@ -149,14 +153,15 @@ def one_by_one(work: Work, size: int) -> tuple[int, bool]:
     barred = np.zeros(count, dtype=np.bool_)
     for _ in range(10 * count):
         allowed = checked(work, size)
-        entering = -1
+        entering = np.intp(-1)
         for i in range(count):
             free = not (work.inside[i] or barred[i])
             if free and work.r[i] > allowed + ENTERING * work.v[i] and (entering < 0 or work.r[i] > work.r[entering]):
                 entering = i
         if entering < 0:
             return size, True
-        x[:size] = work.values[:size]
+        for k in range(size):
+            x[k] = work.values[k]
         if size == count or not appended(work, size, entering):
             barred[entering] = True
             continue
@@ -165,22 +170,23 @@ def one_by_one(work: Work, size: int) -> tuple[int, bool]:
         size = walked(work, size + 1, x)
         if size == 0:
             return 0, False
-        barred[:] = False
+        for i in range(count):
+            barred[i] = False
     return size, False
 
 
-@compiled
+@inner
 def walked(work: Work, size: int, x: Array) -> int:
     """Walk from the feasible ``x`` towards the solution on S, dropping what reaches 0; return |S|, 0: rounding won."""
     while True:
         substituted(work, size)
+        if positive(work, size):
+            return size
         length = 1.0
         for k in range(size):
             if work.values[k] <= 0.0:
                 length = min(length, x[k] / (x[k] - work.values[k]))
-        if work.values[:size].min() > 0.0:
-            return size
-        kept = 0
+        kept = np.intp(0)
         for k in range(size):
             moved = x[k] + length * (work.values[k] - x[k])
             i = work.support[k]
@@ -196,10 +202,10 @@ def walked(work: Work, size: int, x: Array) -> int:
         size = kept
 
 
-@compiled
+@inner
 def solved(work: Work) -> int:
     """Factor M_SS and solve for x_S; tasks that depend on others leave S. Return |S|."""
-    size = 0
+    size = np.intp(0)
     for i in range(len(work.v)):
         if work.inside[i]:
             if appended(work, size, i):
@@ -210,7 +216,7 @@ def solved(work: Work) -> int:
     return size
 
 
-@compiled
+@inner
 def appended(work: Work, size: int, entering: int) -> bool:
     """Put a task at place ``size`` of support and factor; False where its pivot is rounding."""
     cosines, v, upper, column = work.cosines[entering], work.v, work.upper, work.r
@@ -231,7 +237,7 @@ def appended(work: Work, size: int, entering: int) -> bool:
     return True
 
 
-@compiled
+@inner
 def substituted(work: Work, size: int) -> None:
     """Solve UᵀU x_S = v_S."""
     upper, x = work.upper, work.values
@@ -249,7 +255,16 @@ def substituted(work: Work, size: int) -> None:
         x[k] = total / upper[k, k]
 
 
-@compiled
+@inner
+def positive(work: Work, size: int) -> bool:
+    """Whether x_S > 0."""
+    for k in range(size):
+        if work.values[k] <= 0.0:
+            return False
+    return True
+
+
+@inner
 def checked(work: Work, size: int) -> float:
     """Fill r = v − Mx for all tasks and return what rounding alone may leave in it."""
     r, v = work.r, work.v
