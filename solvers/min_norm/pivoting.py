@@ -17,7 +17,7 @@ Source: J. Júdice & F. Pires, Computers & Operations Research 21 (1994); J. Kim
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +31,17 @@ NO_PIVOT = 1e-13
 ENTERING = 1e-12
 """A task enters where r_i exceeds this share of v_i, which leaves a gap of 2e-12 min_i G_ii at most."""
 EPS = 2.0**-52
-# Where a count starts from np.intp(0), it is because numba would compile what it is handed to once more for the plain 0.
+ZERO: Any = np.intp(0)
+"""Counts start from this one: for a plain 0 numba would compile what it is handed to a second time."""
 
 
 class Work(NamedTuple):
-    """C and v; the set S as marks and as a list; x_S, U with UᵀU = M_SS, both in the order of the list; r."""
+    """C and v; S as marks and as a list; x_S and U, UᵀU = M_SS, in the order of the list; r, also room for columns."""
 
     cosines: Array
     v: Array
     inside: NDArray[np.bool_]
+    entering: NDArray[np.bool_]
     support: NDArray[np.intp]
     values: Array
     upper: Array
@@ -50,7 +52,7 @@ class Work(NamedTuple):
 def weighed(gramian: Array) -> tuple[Array, int]:
     """(weights, 1) of the set that settled; (all on the shortest gradient, 0) where that is it, or where none did."""
     size = len(gramian)
-    shortest = np.intp(0)
+    shortest = ZERO
     for i in range(size):
         if gramian[i, i] < gramian[shortest, shortest]:
             shortest = i
@@ -92,50 +94,48 @@ def scaled(gramian: Array) -> Work:
     v = np.empty(size)
     for i in range(size):
         v[i] = inverse[i] / longest
-    inside = np.zeros(size, dtype=np.bool_)
+    inside, entering = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
     support = np.empty(size, dtype=np.intp)
-    return Work(cosines, v, inside, support, np.empty(size), np.empty((size, size)), np.empty(size))
+    return Work(cosines, v, inside, entering, support, np.empty(size), np.empty((size, size)), np.empty(size))
 
 
 @inner
 def settled(work: Work, shortest: int) -> tuple[int, bool]:
     """(|S|, whether S is right), started from the shortest gradient and what it has in conflict with it."""
-    work.inside[shortest] = True
-    size, right = blocks(work)
+    appended(work, ZERO, shortest)
+    size, right = blocks(work, ZERO + 1)
     if right:
         return size, True
-    while size > 0 and not positive(work, size):
-        for k in range(size):
-            work.inside[work.support[k]] = work.values[k] > 0.0
-        size = solved(work)
-    if size == 0:
-        work.inside[shortest] = True
-        size = solved(work)
+    while not positive(work, size):
+        size = without_negative(work, size)
+        if size == 0:
+            appended(work, size, shortest)
+            size += 1
+        substituted(work, size)
     return one_by_one(work, size)
 
 
 @inner
-def blocks(work: Work) -> tuple[int, bool]:
+def blocks(work: Work, size: int) -> tuple[int, bool]:
     """Exchange all tasks that break a rule until none does, or until their number falls no more."""
     fewest = len(work.v) + 1
     patience = PATIENCE
-    size = solved(work)
+    substituted(work, size)
     while True:
         allowed = checked(work, size)
-        broken = 0
-        place = 0
+        before = size
+        size = without_negative(work, size)
+        broken = before - size
+        # Noted before r gives its room to the new columns of the factor.
         for i in range(len(work.v)):
-            if work.inside[i]:
-                if work.values[place] <= 0.0:
-                    work.inside[i] = False
-                    broken += 1
-                place += 1
-            elif work.r[i] > allowed + ENTERING * work.v[i]:
-                work.inside[i] = True
-                broken += 1
+            work.entering[i] = not work.inside[i] and work.r[i] > allowed + ENTERING * work.v[i]
+            broken += work.entering[i]
         if broken == 0:
             return size, True
-        size = solved(work)
+        for i in range(len(work.v)):
+            if work.entering[i] and appended(work, size, i):
+                size += 1
+        substituted(work, size)
         if broken < fewest:
             fewest = broken
             patience = PATIENCE
@@ -150,28 +150,29 @@ def one_by_one(work: Work, size: int) -> tuple[int, bool]:
     """From a set with x_S > 0: the task with the largest r enters, x walks to the new solution or to the boundary."""
     count = len(work.v)
     x = np.empty(count)
-    barred = np.zeros(count, dtype=np.bool_)
+    for i in range(count):
+        work.entering[i] = True
     for _ in range(10 * count):
         allowed = checked(work, size)
-        entering = np.intp(-1)
+        chosen = ZERO - 1
         for i in range(count):
-            free = not (work.inside[i] or barred[i])
-            if free and work.r[i] > allowed + ENTERING * work.v[i] and (entering < 0 or work.r[i] > work.r[entering]):
-                entering = i
-        if entering < 0:
+            free = work.entering[i] and not work.inside[i]
+            if free and work.r[i] > allowed + ENTERING * work.v[i] and (chosen < 0 or work.r[i] > work.r[chosen]):
+                chosen = i
+        if chosen < 0:
             return size, True
         for k in range(size):
             x[k] = work.values[k]
-        if size == count or not appended(work, size, entering):
-            barred[entering] = True
+        if not appended(work, size, chosen):
+            # It depends on S: only a smaller S may take it up.
+            work.entering[chosen] = False
             continue
         x[size] = 0.0
-        work.inside[entering] = True
         size = walked(work, size + 1, x)
         if size == 0:
-            return 0, False
+            return size, False
         for i in range(count):
-            barred[i] = False
+            work.entering[i] = True
     return size, False
 
 
@@ -186,33 +187,27 @@ def walked(work: Work, size: int, x: Array) -> int:
         for k in range(size):
             if work.values[k] <= 0.0:
                 length = min(length, x[k] / (x[k] - work.values[k]))
-        kept = np.intp(0)
-        for k in range(size):
+        before = size
+        for k in range(size - 1, -1, -1):
             moved = x[k] + length * (work.values[k] - x[k])
-            i = work.support[k]
             if work.values[k] <= 0.0 and moved <= 4.0 * EPS * x[k]:
-                work.inside[i] = False
-            elif appended(work, kept, i):
-                x[kept] = moved
-                kept += 1
+                removed(work, size, k)
+                size -= 1
+                for m in range(k, size):
+                    x[m] = x[m + 1]
             else:
-                work.inside[i] = False
-        if kept == size:
-            return 0
-        size = kept
+                x[k] = moved
+        if size == before:
+            return ZERO
 
 
 @inner
-def solved(work: Work) -> int:
-    """Factor M_SS and solve for x_S; tasks that depend on others leave S. Return |S|."""
-    size = np.intp(0)
-    for i in range(len(work.v)):
-        if work.inside[i]:
-            if appended(work, size, i):
-                size += 1
-            else:
-                work.inside[i] = False
-    substituted(work, size)
+def without_negative(work: Work, size: int) -> int:
+    """Take every task with x_i <= 0 out of S; return |S|."""
+    for k in range(size - 1, -1, -1):
+        if work.values[k] <= 0.0:
+            removed(work, size, k)
+            size -= 1
     return size
 
 
@@ -224,17 +219,47 @@ def appended(work: Work, size: int, entering: int) -> bool:
     for k in range(size):
         i = work.support[k]
         column[k] = cosines[i] + v[entering] * v[i]
-    for k in range(size):
-        factor = column[k] / upper[k, k]
-        upper[k, size] = factor
-        pivot -= factor * factor
-        for m in range(k + 1, size):
-            column[m] -= factor * upper[k, m]
+    # Two rows at a time: half the traffic for the column.
+    for k in range(0, size - 1, 2):
+        first = column[k] / upper[k, k]
+        second = (column[k + 1] - first * upper[k, k + 1]) / upper[k + 1, k + 1]
+        upper[k, size] = first
+        upper[k + 1, size] = second
+        pivot -= first * first + second * second
+        for m in range(k + 2, size):
+            column[m] -= first * upper[k, m] + second * upper[k + 1, m]
+    if size % 2 == 1:
+        first = column[size - 1] / upper[size - 1, size - 1]
+        upper[size - 1, size] = first
+        pivot -= first * first
     if pivot <= NO_PIVOT:
         return False
     upper[size, size] = math.sqrt(pivot)
     work.support[size] = entering
+    work.inside[entering] = True
     return True
+
+
+@inner
+def removed(work: Work, size: int, place: int) -> None:
+    """Take the task at ``place`` out of support, values and factor, whose rows are rotated into a triangle again."""
+    upper = work.upper
+    work.inside[work.support[place]] = False
+    for k in range(place, size - 1):
+        work.support[k] = work.support[k + 1]
+        work.values[k] = work.values[k + 1]
+    for k in range(size):
+        for m in range(max(place, k - 1), size - 1):
+            upper[k, m] = upper[k, m + 1]
+    for k in range(place, size - 1):
+        length = math.hypot(upper[k, k], upper[k + 1, k])
+        cosine = upper[k, k] / length
+        sine = upper[k + 1, k] / length
+        upper[k, k] = length
+        for m in range(k + 1, size - 1):
+            above = upper[k, m]
+            upper[k, m] = cosine * above + sine * upper[k + 1, m]
+            upper[k + 1, m] = cosine * upper[k + 1, m] - sine * above
 
 
 @inner
@@ -258,10 +283,10 @@ def substituted(work: Work, size: int) -> None:
 @inner
 def positive(work: Work, size: int) -> bool:
     """Whether x_S > 0."""
+    smallest = np.inf
     for k in range(size):
-        if work.values[k] <= 0.0:
-            return False
-    return True
+        smallest = min(smallest, work.values[k])
+    return smallest > 0.0
 
 
 @inner
