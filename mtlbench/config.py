@@ -75,7 +75,7 @@ class ValidateSection(_Strict):
     ``iterations``: how many steps of an iterative algorithm are followed one by one.
     """
 
-    sizes: Annotated[list[Annotated[int, Field(gt=0, le=64)]], Field(min_length=1)] = [1, 2, 3, 5, 8, 16, 32, 64]
+    sizes: Annotated[list[Annotated[int, Field(gt=0, le=256)]], Field(min_length=1)] = [1, 2, 3, 5, 8, 16, 32, 64]
     per_size: Positive = 3
     seed: NonNegative = 0
     iterations: Positive = 1000

@@ -28,6 +28,7 @@ from .gramian import Array
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+FLOAT64 = np.dtype(np.float64)
 SPLITTER = 134217729.0  # 2²⁷ + 1 cuts 53 bits into 26 + 26
 
 
@@ -114,6 +115,11 @@ def residual(matrix: Array, x: Array, right: Array, out: Array) -> None:
     for i in range(len(right)):
         high, low = dot(matrix[i], x)
         out[i] = (right[i] - high) - low
+
+
+def is_plain(array: object) -> bool:
+    """Whether ``array`` is as :func:`plain` makes it, already."""
+    return type(array) is np.ndarray and array.dtype is FLOAT64 and array.flags.carray
 
 
 def plain(array: Array) -> Array:

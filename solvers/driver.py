@@ -119,14 +119,15 @@ def trace(algorithm: Algorithm, problem: Problem, max_iterations: int, options: 
             return
 
 
-def check_tolerance(tolerance: float) -> None:
-    """Raise :class:`ValueError` unless ``tolerance`` is a finite number >= 0."""
+def check_arguments(algorithm: Algorithm, tolerance: float, max_iterations: int, options: Mapping[str, Any]) -> None:
+    """Raise :class:`ValueError`, one sentence, for a wrong tolerance or limit, or an option that nobody has."""
+    # At every training step: the usual case first.
+    usual = type(tolerance) is float and 0.0 <= tolerance < np.inf and type(max_iterations) is int
+    if usual and max_iterations >= 1 and not options:
+        return
     # not (... >= 0): NaN fails too.
     if not isinstance(tolerance, int | float | np.number) or not 0.0 <= tolerance < np.inf:
         raise ValueError(f"tolerance must be a finite number >= 0, got {tolerance!r}")
-
-
-def check_limit(max_iterations: int) -> None:
-    """Raise :class:`ValueError` unless ``max_iterations`` is a whole number >= 1."""
     if isinstance(max_iterations, bool) or not isinstance(max_iterations, int | np.integer) or max_iterations < 1:
         raise ValueError(f"max_iterations must be a whole number >= 1, got {max_iterations!r}")
+    algorithm.check_options(options)

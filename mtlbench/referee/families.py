@@ -2,7 +2,7 @@
 
 Every family is a function ``(rng, size) -> Gramian`` that draws task gradients g_1..g_K (the rows of J,
 shape (K, d)) and returns G = J Jᵀ, float64, shape (K, K), exactly symmetric. The products are summed without
-BLAS, so the number of threads of the machine does not change a bit of them. Sizes K from 1 to 64 are defined
+BLAS, so the number of threads of the machine does not change a bit of them. Sizes K from 1 to 256 are defined
 for every family.
 """
 
@@ -20,7 +20,7 @@ from mtlbench.errors import InputError, unknown_name
 Array = NDArray[np.float64]
 Family = Callable[[np.random.Generator, int], Array]
 
-LARGEST_SIZE = 64
+LARGEST_SIZE = 256
 
 
 def gramian(rows: Array) -> Array:
@@ -108,7 +108,7 @@ def draw(family: str, size: int, problem: int = 0, seed: int = 0) -> Array:
     """The Gramian (K, K) of problem number ``problem`` of ``family`` at K = ``size``.
 
     It depends on these four values only: a problem named in a verdict can be drawn again alone.
-    Raises :class:`~mtlbench.errors.InputError` for an unknown family or a size outside 1..64.
+    Raises :class:`~mtlbench.errors.InputError` for an unknown family or a size outside 1..256.
     """
     if family not in FAMILIES:
         raise unknown_name("problem family", family, FAMILIES)

@@ -24,13 +24,14 @@ class Reporter:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not (enabled and console.is_terminal),
         )
+        self._shown = enabled and console.is_terminal
         self._task = self._bar.add_task(title, total=total)
         self._stack = ExitStack()
 
     def __enter__(self) -> Reporter:
-        self._stack.enter_context(self._bar)
+        if self._shown:
+            self._stack.enter_context(self._bar)
         return self
 
     def __exit__(

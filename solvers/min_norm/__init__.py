@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from .. import driver
 from ..algorithm import Algorithm, discover, find
+from ..compiled import is_plain
 from ..gramian import InvalidGramian
 from ..solution import Solution
 from .problem import Problem, certificate, objective, tolerated_gap
@@ -66,15 +65,11 @@ def solve(
     argument, :class:`~mtlbench.solvers.SolverFailed` where a solver package fails.
     """
     record = find(_ALGORITHMS, algorithm)
-    driver.check_tolerance(tolerance)
-    driver.check_limit(max_iterations)
-    record.check_options(options)
-    if record.quick is not None and type(gramian) is np.ndarray and gramian.dtype == np.float64:
-        square = gramian.ndim == 2 and gramian.shape[0] == gramian.shape[1] > 0
-        if square and gramian.flags.carray:
-            weights, gap, iterations, certified, non_conflicting = record.quick(gramian, float(tolerance))
-            if certified:
-                return Solution(weights, gap, iterations, True, non_conflicting)
+    driver.check_arguments(record, tolerance, max_iterations, options)
+    if record.quick is not None and is_plain(gramian) and gramian.ndim == 2:
+        weights, gap, iterations, certified, non_conflicting = record.quick(gramian, float(tolerance))
+        if certified:
+            return Solution(weights, gap, iterations, True, non_conflicting)
     return driver.solve(record, Problem(gramian, tolerance), tolerance, max_iterations, options)
 
 
@@ -111,6 +106,5 @@ def trace(
     Raises like :func:`solve`, on the call.
     """
     record = find(_ALGORITHMS, algorithm)
-    driver.check_limit(max_iterations)
-    record.check_options(options)
+    driver.check_arguments(record, 0.0, max_iterations, options)
     return driver.trace(record, Problem(gramian, 0.0), max_iterations, options)

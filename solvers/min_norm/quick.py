@@ -22,6 +22,8 @@ def quick(gramian: Array, tolerance: float) -> tuple[Array, float, int, bool, bo
     """(weights, gap, iterations, certified, non_conflicting); where it is not certified the rest means nothing."""
     size = len(gramian)
     weights = np.empty(size)
+    if size == 0 or gramian.shape[1] != size:
+        return weights, 0.0, 0, False, False
     lengths = np.empty(size)
     largest = 0.0
     smallest = np.inf

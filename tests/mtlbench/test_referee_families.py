@@ -94,6 +94,6 @@ def test_rank_deficient_has_fewer_dimensions_than_tasks(size):
 def test_bad_requests_are_answered_in_a_sentence():
     with pytest.raises(InputError, match="unknown problem family 'gausian': did you mean 'gaussian'"):
         draw("gausian", 3)
-    for size in (0, 65):
-        with pytest.raises(InputError, match=f"problem size {size}: families are defined for 1 to 64"):
+    for size in (0, 257):
+        with pytest.raises(InputError, match=f"problem size {size}: families are defined for 1 to 256"):
             draw("gaussian", size)
