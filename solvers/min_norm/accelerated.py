@@ -32,7 +32,6 @@ import numpy as np
 
 from ..algorithm import Algorithm, Reach
 from ..gramian import Array
-from .problem import Extended
 
 
 class State(NamedTuple):
@@ -99,7 +98,7 @@ def scaling(gramian: Array) -> tuple[Array, float]:
     lengths = np.sqrt(gramian.diagonal().astype(np.longdouble))
     v = lengths.min() / lengths
     # Extended: of nearly equal gradients float64 would leave little but rounding across v.
-    cosines: Extended = gramian.astype(np.longdouble) / lengths[:, None] / lengths
+    cosines = gramian.astype(np.longdouble) / lengths[:, None] / lengths
     along = cosines @ v / (v @ v)
     across = cosines - v[:, None] * along - along[:, None] * v + (v @ along) / (v @ v) * v[:, None] * v
     return v.astype(np.float64), float(np.linalg.eigvalsh(across.astype(np.float64))[-1])
