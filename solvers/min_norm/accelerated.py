@@ -8,7 +8,7 @@ point of S nearest to 0, y ∝ v (the solution for orthogonal gradients, w_i ∝
     y' = the point of S nearest to z − Cz / L,   L = λ_max(PCP),   P = I − v vᵀ / vᵀv.
 
 Only directions along S count for the smoothness, hence P; what all gradients have in common drops out of L. The
-projection is exact: y_i = (z_i − θ v_i)₊ with θ from sorting z_i / v_i. Cz is combined from the products of y and
+projection is exact: y_i = v_i (z_i / v_i − θ)₊ with θ from sorting z_i / v_i. Cz is combined from the products of y and
 y_before, so a step costs no product of its own.
 
 Restart (t = 1, y' from z = y) where ‖y' − y‖ < ‖z − y‖. Since f(y') <= f(y) + (L/2)(‖z − y‖² − ‖y' − y‖²) always, f
@@ -32,6 +32,7 @@ import numpy as np
 
 from ..algorithm import Algorithm, Reach
 from ..gramian import Array
+from .problem import EPS
 
 
 class State(NamedTuple):
@@ -50,8 +51,8 @@ def start(gramian: Array, exponent: int) -> State:
     """y ∝ v; no momentum."""
     v, curvature = scaling(gramian)
     y = v / (v @ v)
-    # L = 0: equal gradients, every y is optimal.
-    size = 1.0 / curvature if curvature > 0.0 else 0.0
+    # L = 0 up to rounding: equal gradients, every y is optimal.
+    size = 1.0 / curvature if curvature > EPS**2 else 0.0
     return State(weights_of(v, y), y, y, np.zeros(len(v)), 1.0, v, size)
 
 
@@ -80,11 +81,14 @@ def advanced(momentum: float) -> tuple[float, float]:
 def projected(z: Array, v: Array) -> Array:
     """The point of {y >= 0, vᵀy = 1} nearest to ``z``."""
     ratios = z / v
+    # A shift along v changes nothing; this one keeps long steps from cancelling in the sums.
+    ratios -= ratios.max()
     order = np.argsort(-ratios, kind="stable")
-    # θ as if the first n tasks in this order were the support; it is the largest n whose last y_i is positive.
-    thresholds = (np.cumsum((v * z)[order]) - 1.0) / np.cumsum((v * v)[order])
-    support = max(1, int(np.count_nonzero(ratios[order] > thresholds)))
-    return np.maximum(z - thresholds[support - 1] * v, 0.0)
+    squares = (v * v)[order]
+    # θ as if the first n tasks in this order were the support: right for the largest n whose last y_i is positive.
+    thresholds = (np.cumsum(squares * ratios[order]) - 1.0) / np.cumsum(squares)
+    support = int(np.count_nonzero(ratios[order] > thresholds))
+    return v * np.maximum(ratios - thresholds[support - 1], 0.0)
 
 
 def weights_of(v: Array, y: Array) -> Array:
