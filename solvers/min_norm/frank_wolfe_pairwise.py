@@ -44,7 +44,7 @@ def start(gramian: Array, exponent: int) -> State:
 def step(gramian: Array, state: State, products: Array, iteration: int) -> State:
     """One line search along the pair."""
     weights, lengths = state
-    rounding = len(weights) * EPS * (lengths @ weights) * lengths
+    rounding = 4.0 * len(weights) * EPS * (lengths @ weights) * lengths
     lowest, highest = products.min(), products[weights > 0.0].max()
     s = int(np.where(products - rounding <= lowest, 1.0 + weights, 0.0).argmax())
     a = int(np.where(products + rounding >= highest, weights, 0.0).argmax())
