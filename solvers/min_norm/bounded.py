@@ -70,10 +70,18 @@ class Bounded(Problem):
 
     def judged(self, weights: Array, iterations: int) -> Solution:
         """w = c + m v, its gap, and whether no task conflicts: min_i (Gw)_i >= 0."""
-        w = (self.lower + self.free * weights.astype(np.longdouble)).astype(np.float64)
+        w = self.admissible(weights)
         reported = float(extended_gap(self.given, w, self.share, self.free))
         gap, square = extended_gap_and_square(self.given, w)
         return Solution(w, reported, iterations, reported <= self.target, bool(gap <= square))
+
+    def objective(self, weights: Array) -> float:
+        """½ wᵀGw."""
+        return float(extended_gap_and_square(self.given, self.admissible(weights))[1] / 2)
+
+    def admissible(self, weights: Array) -> Array:
+        """w = c + m v, rounded once: never below c."""
+        return (self.lower + self.free * weights.astype(np.longdouble)).astype(np.float64)
 
 
 def certificate(gramian: Any, weights: Any, lower: Any) -> float:
