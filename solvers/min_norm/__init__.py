@@ -1,7 +1,8 @@
 """The min-norm room: min ½ wᵀGw over the simplex, the inner problem of MGDA and its relatives.
 
-``problem.py`` states it and certifies any weights; each other file is one algorithm, found by its ``ALGORITHM`` and run
-by the driver of all rooms until that certificate says stop. No algorithm calls another.
+``problem.py`` states it and certifies any weights, ``bounded.py`` does so with lower bounds on the weights; each other
+file is one algorithm, found by its ``ALGORITHM`` and run by the driver of all rooms until that certificate says stop.
+No algorithm calls another.
 
 >>> solution = solve([[1.0, 0.0], [0.0, 4.0]])
 >>> solution.weights
@@ -20,17 +21,23 @@ from ..algorithm import Algorithm, discover, find
 from ..compiled import is_plain
 from ..gramian import InvalidGramian
 from ..solution import Solution
+from .bounded import Bounded
+from .bounded import certificate as certificate_bounded
+from .bounded import tolerated_gap as tolerated_gap_bounded
 from .problem import Problem, certificate, objective, tolerated_gap
 
 __all__ = [
     "ALGORITHMS",
     "algorithm",
     "certificate",
+    "certificate_bounded",
     "duality_gap",
     "objective",
     "solve",
     "solve_batch",
+    "solve_bounded",
     "tolerated_gap",
+    "tolerated_gap_bounded",
     "trace",
 ]
 
@@ -71,6 +78,32 @@ def solve(
         if certified:
             return Solution(weights, gap, iterations, True, non_conflicting)
     return driver.solve(record, Problem(gramian, tolerance), tolerance, max_iterations, options)
+
+
+def solve_bounded(
+    gramian: Any,
+    lower: Any,
+    algorithm: str = "active_set",
+    tolerance: float = 1e-11,
+    max_iterations: int = 10_000,
+    **options: Any,
+) -> Solution:
+    """Minimise ½ wᵀGw over {w >= c, Σ w_i = 1}, c = ``lower`` (K,) with c >= 0 and Σ c_i <= 1, and certify the result.
+
+    The plain problem for the corners of the smaller hull, solved by any algorithm of the room; c = 0 is :func:`solve`.
+    ``gap`` is :func:`certificate_bounded`, converged within :func:`tolerated_gap_bounded`; weights never fall below c.
+    ``non_conflicting``: no product (Gw)_i is negative, which lower bounds may well make impossible.
+    Options with a unit are in the unit of ``gramian``. Raises like :func:`solve`, and :class:`ValueError` for wrong
+    lower bounds.
+
+    >>> solve_bounded([[1.0, 0.0], [0.0, 4.0]], [0.0, 0.5]).weights
+    array([0.5, 0.5])
+    """
+    record = find(_ALGORITHMS, algorithm)
+    driver.check_tolerance(tolerance)
+    driver.check_limit(max_iterations)
+    record.check_options(options)
+    return driver.solve(record, Bounded(gramian, lower, tolerance), tolerance, max_iterations, options)
 
 
 def solve_batch(

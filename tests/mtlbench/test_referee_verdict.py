@@ -130,7 +130,9 @@ def test_a_violated_theory_bound_is_caught_though_no_convergence_is_claimed(fold
     assert set(found) == {"theory bound", "states the known bound"}
 
 
-@pytest.mark.parametrize("name", ["smooth_min", "frank_wolfe", "exponentiated_gradient"])
+@pytest.mark.parametrize(
+    "name", ["smooth_min", "frank_wolfe", "frank_wolfe_away", "exponentiated_gradient", "accelerated"]
+)
 def test_a_known_bound_that_is_stated_too_loosely_or_not_at_all_is_caught(folder, name):
     honest = candidate(name)
 
@@ -161,7 +163,12 @@ def test_the_known_bounds_are_the_formulas_of_the_mathematics():
     np.testing.assert_allclose(theory.bounds("smooth_min", gramian, k), [np.inf, 2.5, 5 * (11 / 6) / 6])
     entropy = 4 * np.log(2)
     np.testing.assert_allclose(theory.bounds("exponentiated_gradient", gramian, k), [np.inf, entropy, entropy / 3])
-    assert np.isposinf(theory.bounds("a_solver_of_mine", gramian, k)).all()
+    np.testing.assert_allclose(theory.bounds("frank_wolfe_away", gramian, k), [2.5, 2, 10 / 6])
+    # Orthogonal gradients: L = 1, and R² − 1/Σ d_i⁻² = 4 − 4/5.
+    np.testing.assert_allclose(theory.bounds("accelerated", gramian, k), [np.inf, 6.4 / 4, 6.4 / 6])
+    for name in ("a_solver_of_mine", "frank_wolfe_pairwise"):
+        assert np.isposinf(theory.bounds(name, gramian, k)).all()
+    assert np.isposinf(theory.bounds("accelerated", np.diag([0.0, 4.0]), k)).all()
 
 
 def test_a_reference_that_is_not_the_optimum_is_caught(folder):

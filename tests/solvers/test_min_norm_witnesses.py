@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtlbench.solvers import min_norm
-from mtlbench.solvers.min_norm import exponentiated_gradient, smooth_min_entropic
+from mtlbench.solvers.min_norm import accelerated, exponentiated_gradient, smooth_min_entropic
 
 EPS = 2.0**-52
 
@@ -105,6 +105,122 @@ def test_frank_wolfe_solves_two_tasks_in_one_line_search():
     *_, (_, weights, _, gap, _) = min_norm.trace(gramian, "frank_wolfe", 1)
     np.testing.assert_allclose(weights, min_norm.solve(gramian).weights, rtol=1e-14)
     assert gap < 1e-14
+
+
+def test_away_and_pairwise_steps_end_the_zigzag_of_frank_wolfe():
+    j = rows(10, 14)
+    gap = {}
+    for name in ("frank_wolfe", "frank_wolfe_away", "frank_wolfe_pairwise"):
+        gap[name] = [entry[3] / (j @ j.T).diagonal().min() for entry in min_norm.trace(j @ j.T, name, 200)]
+    assert min(gap["frank_wolfe"]) > 1e-5
+    for name in ("frank_wolfe_away", "frank_wolfe_pairwise"):
+        assert gap[name][-1] < 1e-9
+        # Linear: as many digits in each half of the steps.
+        digits = -np.log10(gap[name][20::90][:3])
+        assert (np.diff(digits) > 2).all()
+
+
+@pytest.mark.parametrize("name", ["frank_wolfe_away", "frank_wolfe_pairwise"])
+def test_steps_that_end_at_their_limit_leave_exact_zeros(name):
+    j = rows(9, 12, seed=13)
+    best = min_norm.solve(j @ j.T).weights
+    traced = [weights for _, weights, *_ in min_norm.trace(j @ j.T, name, 200)]
+    # Some task came and went, and in the end the support is that of the optimum, to the bit.
+    assert any(((before > 0) & (after == 0)).any() for before, after in pairwise(traced))
+    np.testing.assert_array_equal(traced[-1] > 0, best > 0)
+    np.testing.assert_allclose(traced[-1], best, atol=1e-6)
+
+
+def test_an_away_step_is_taken_where_it_is_steeper_and_cannot_be_improved():
+    gramian = rows(7, 10) @ rows(7, 10).T
+    away = 0
+    for (_, w, *_), (_, after, objective, *_) in pairwise(min_norm.trace(gramian, "frank_wolfe_away", 30)):
+        products = gramian @ w
+        s, a = int(products.argmin()), int(np.where(w > 0, products, -np.inf).argmax())
+        steeper = products[a] - w @ products > w @ products - products[s]
+        away += steeper
+        direction = w - np.eye(7)[a] if steeper else np.eye(7)[s] - w
+        longest = w[a] / (1 - w[a]) if steeper else 1.0
+        for length in np.linspace(0, longest, 21):
+            other = np.maximum(w + length * direction, 0.0)
+            assert objective <= min_norm.objective(gramian, other / other.sum()) + 1e-12
+        moved = after - w
+        np.testing.assert_allclose(moved, (moved @ direction) / (direction @ direction) * direction, atol=1e-12)
+    assert away > 3
+
+
+def test_a_pairwise_step_moves_two_weights_and_makes_their_products_equal():
+    gramian = rows(7, 10) @ rows(7, 10).T
+    equal = 0
+    for (_, w, *_), (_, after, *_) in pairwise(min_norm.trace(gramian, "frank_wolfe_pairwise", 30)):
+        moved = np.flatnonzero(np.abs(after - w) > 1e-14)
+        assert len(moved) == 2
+        products = gramian @ after
+        if after[moved].min() > 0:
+            assert products[moved[0]] == pytest.approx(products[moved[1]], rel=1e-9)
+            equal += 1
+    assert equal > 10
+
+
+def test_the_projection_of_the_accelerated_steps_is_the_nearest_point():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 5, 20):
+        for _ in range(20):
+            v = 10.0 ** rng.uniform(-3, 0, size)
+            z = rng.standard_normal(size) * 10.0 ** rng.uniform(-2, 3)
+            y = accelerated.projected(z, v)
+            assert (y >= 0).all()
+            assert v @ y == pytest.approx(1, rel=1e-12)
+            # Optimal: (z − y) is θ v on the support and at most that elsewhere.
+            theta = (z - y)[y > 0] / v[y > 0]
+            assert np.ptp(theta) <= 1e-9 * np.abs(z / v).max()
+            assert (z[y == 0] / v[y == 0] <= theta.max() + 1e-9 * np.abs(z / v).max()).all()
+    # However far away z is.
+    np.testing.assert_allclose(accelerated.projected(1e17 * np.array([1.0, 1.0]), np.ones(2)), [0.5, 0.5])
+
+
+def test_accelerated_starts_at_the_solution_for_orthogonal_gradients_and_needs_no_step_there():
+    squares = np.array([1.0, 4.0, 25.0, 1e6])
+    solution = min_norm.solve(np.diag(squares), "accelerated")
+    assert solution.iterations == 0
+    np.testing.assert_allclose(solution.weights, (1 / squares) / (1 / squares).sum(), rtol=4 * EPS)
+
+
+def test_accelerated_does_not_feel_unequal_norms_nor_what_all_gradients_share():
+    j = rows(12, 30, seed=1)
+    for other in (j * np.geomspace(1, 1e6, 12)[:, None], 1e4 * rows(1, 30, seed=2) + j):
+        gramian = other @ other.T
+        solution = min_norm.solve((gramian + gramian.T) / 2, "accelerated")
+        assert solution.converged
+        assert solution.iterations < 150
+
+
+def test_momentum_gains_on_plain_projected_gradient_and_keeps_its_quadratic_bound_until_it_restarts():
+    j = rows(24, 12, seed=3) + 1.0
+    gramian = j @ j.T
+    lowest = min_norm.objective(gramian, min_norm.solve(gramian).weights)
+    v, curvature = accelerated.scaling(gramian)
+    plain = accelerated.start(gramian, 0)
+    for k in range(1, 61):
+        plain = accelerated.step(gramian, plain._replace(momentum=1.0), gramian @ plain.weights, k)
+    *_, (_, _, objective, *_) = min_norm.trace(gramian, "accelerated", 60)
+    assert objective - lowest < 1e-3 * (min_norm.objective(gramian, plain.weights) - lowest)
+    # 2A/(n + 1)² while t has not gone back, 2A/(k + 3) always.
+    state, best = accelerated.start(gramian, 0), min_norm.solve(gramian).weights
+    a = gramian.diagonal().min() * curvature * np.sum((state.y - best / v) ** 2)
+    run = restarts = 0
+    for k in range(1, 200):
+        following = accelerated.step(gramian, state, gramian @ state.weights, k)
+        if following is state:
+            break
+        started = following.momentum <= state.momentum
+        restarts += started
+        run = 1 if started else run + 1
+        error = min_norm.objective(gramian, following.weights) - lowest
+        assert error <= 2 * a / (run + 1) ** 2 + 1e-14
+        assert error <= 2 * a / (k + 3) + 1e-14
+        state = following
+    assert restarts > 2
 
 
 def test_softmax_beta_descends_along_the_gradient_of_f():

@@ -22,10 +22,13 @@ MIN_NORM = min_norm.ALGORITHMS
 STEPPED = [name for name in MIN_NORM if min_norm.algorithm(name).step is not None]
 EPS = 2.0**-52
 SHIPPED = (
+    "accelerated",
     "active_set",
     "exact",
     "exponentiated_gradient",
     "frank_wolfe",
+    "frank_wolfe_away",
+    "frank_wolfe_pairwise",
     "smooth_min",
     "smooth_min_entropic",
     "softmax_beta",
@@ -310,5 +313,5 @@ def test_a_new_file_is_found_without_registration(tmp_path, monkeypatch):
         discover("a_room_of_mine", [str(room)])
 
 
-def test_the_room_holds_the_seven_algorithms():
+def test_the_room_holds_the_algorithms_of_the_project():
     assert set(SHIPPED) <= set(MIN_NORM)
