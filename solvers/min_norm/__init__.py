@@ -100,9 +100,7 @@ def solve_bounded(
     array([0.5, 0.5])
     """
     record = find(_ALGORITHMS, algorithm)
-    driver.check_tolerance(tolerance)
-    driver.check_limit(max_iterations)
-    record.check_options(options)
+    driver.check_arguments(record, tolerance, max_iterations, options)
     return driver.solve(record, Bounded(gramian, lower, tolerance), tolerance, max_iterations, options)
 
 
