@@ -10,8 +10,8 @@ Linear changes z of log w and of log s satisfy, with r_i = √(α w_i / s_i), ρ
 
 With s_i = (p_i / w_i)^(1/α) this is Newton's step on the convex potential, with s = Gw that on the logarithm of the
 residual; the first is slow where a product is far too large, the second undefined where it is negative, and s of its
-own is neither. The matrix is at least I, so every pivot of its Cholesky factor is at least 1: a smaller one is rounding
-and is set to 1. Steps are shortened until no task changes both its logarithms by more than 1. A task far from the
+own is neither. The matrix is at least I, so every pivot of its Cholesky factor is at least 1; one below that, or
+below K eps times its diagonal entry, is rounding and is raised to it. Steps are shortened until no task changes both its logarithms by more than 1. A task far from the
 others' scale changes one of them only, and is right after a full step: the first equations are linear.
 
 The start is w_i = (p_i / G_ii^α)^(1/(1+α)), each task's solution on its own. α = 1 has no scale: rows times any numbers
@@ -31,7 +31,7 @@ import numpy as np
 from ..algorithm import Algorithm
 from ..compiled import compiled
 from ..gramian import Array
-from .problem import NEGLIGIBLE, Subject
+from .problem import EPS, NEGLIGIBLE, Subject
 
 LONGEST = 1.0
 NEAR = 0.5
@@ -61,7 +61,7 @@ def start(subject: Subject, exponent: int) -> State:
 def step(subject: Subject, state: State, products: Array, iteration: int) -> State:
     """One step at the present α, or at the next one where the present solution is near."""
     alpha = state.alpha
-    if alpha != subject.alpha and distance(*state, products, subject.log_preference) < NEAR:
+    if alpha != subject.alpha and near(subject.gramian, *state, products, subject.log_preference):
         alpha = min(FAR * alpha, subject.alpha) if alpha < subject.alpha else max(alpha / FAR, subject.alpha)
     new = State(np.empty_like(products), np.empty_like(products), np.empty_like(products), alpha)
     finite = advance(
@@ -71,16 +71,20 @@ def step(subject: Subject, state: State, products: Array, iteration: int) -> Sta
 
 
 @compiled
-def distance(
-    weights: Array, logs: Array, slacks: Array, alpha: float, products: Array, log_preference: Array
-) -> float:
-    """The largest relative error of the two equations."""
-    largest = 0.0
+def near(
+    gramian: Array, weights: Array, logs: Array, slacks: Array, alpha: float, products: Array, log_preference: Array
+) -> bool:
+    """Whether no equation has a relative error above :data:`NEAR`, the rounding of w apart."""
     for i in range(len(weights)):
-        first = abs(logs[i] + alpha * slacks[i] - log_preference[i]) / max(1.0, alpha)
-        second = abs(products[i] * np.exp(-slacks[i]) - 1.0)
-        largest = max(largest, first, second)
-    return largest
+        rounding = 0.0
+        for j in range(len(weights)):
+            rounding += EPS * abs(gramian[i, j]) * weights[j]
+        value = np.exp(slacks[i])
+        if abs(logs[i] + alpha * slacks[i] - log_preference[i]) > NEAR * max(1.0, alpha):
+            return False
+        if abs(products[i] - value) > NEAR * value + 2.0 * rounding:
+            return False
+    return True
 
 
 @compiled
@@ -147,8 +151,11 @@ def advance(
 def solve_positive(matrix: Array, x: Array) -> None:
     """Overwrite ``x`` by matrix⁻¹ x; of the matrix, at least I, the upper triangle is read and overwritten."""
     size = len(x)
+    least = np.empty(size)
     for k in range(size):
-        pivot = np.sqrt(max(matrix[k, k], 1.0))
+        least[k] = max(1.0, size * EPS * matrix[k, k])
+    for k in range(size):
+        pivot = np.sqrt(max(matrix[k, k], least[k]))
         for j in range(k, size):
             matrix[k, j] /= pivot
         matrix[k, k] = pivot

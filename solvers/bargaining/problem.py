@@ -35,6 +35,7 @@ Extended = NDArray[np.longdouble]
 EPS = 2.0**-52
 NORMAL = 2.0**-1022
 SMALLEST = 2.0**-1074
+LARGEST = float(np.finfo(np.float64).max)
 NEGLIGIBLE = 2.0**-900
 """Scaled weights below this change no product; their own value follows from it."""
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e4
@@ -110,7 +111,7 @@ class Problem:
         """The weights, in the unit they were asked for, and their residual."""
         w = self.unscaled(weights)
         residuals, allowed, non_conflicting = self._examined(w)
-        gap = float(residuals.max())
+        gap = float(residuals.max())  # infinite beyond float64
         return Solution(w, gap, iterations, gap <= tolerated(residuals, allowed), non_conflicting)
 
     def objective(self, weights: Array) -> float:
@@ -129,7 +130,7 @@ class Problem:
                 products = np.maximum((self._extended() @ w)[small], SMALLEST)
                 logs = np.log(self._preference[small].astype(np.longdouble)) - self.subject.alpha * np.log(products)
                 w[small] = np.exp(logs)
-        return np.clip(w, SMALLEST, np.finfo(np.float64).max)
+        return np.clip(w, SMALLEST, LARGEST)
 
     def evident(self, weights: Array) -> bool:
         """Whether these weights show that the point is not stationary, which spares the min-norm problem.
@@ -237,8 +238,9 @@ def _examined(
 
 def tolerated(residuals: Extended, allowed: Extended) -> float:
     """:func:`tolerated_gap`, made of the residuals and what each may be."""
-    exceeded = ~(residuals.astype(np.float64) <= allowed.astype(np.float64))
-    return float(allowed[exceeded].min() if exceeded.any() else allowed.max())
+    exceeded = ~(residuals <= allowed)
+    # A residual beyond float64 is reported as infinite: what it exceeds is not.
+    return min(float(allowed[exceeded].min()), LARGEST) if exceeded.any() else float(allowed.max())
 
 
 def stationarity(size: int) -> float:
@@ -256,17 +258,17 @@ def multiply(matrix: Array, x: Array, out: Array) -> None:
 @compiled
 def excess(gramian: Array, weights: Array, products: Array, log_preference: Array, alpha: float) -> float:
     """max_i of r_i less its own rounding, in float64; a negligible weight has none: it follows from its product."""
-    largest = -np.inf
+    largest = -1e300  # finite, because it is multiplied by what may be 0
     for i in range(len(weights)):
         if weights[i] < NEGLIGIBLE and products[i] > 0.0:
             continue
         terms = 0.0
         for j in range(len(weights)):
             terms += abs(gramian[i, j]) * weights[j]
-        share = np.exp((np.log(weights[i]) - log_preference[i]) / alpha)
-        residual = abs(share * products[i] - 1.0) - EPS * (share * terms + 1.0 / alpha)
-        if not residual <= largest:  # not (... >): NaN is the largest of all
-            largest = residual
+        wanted = np.exp((log_preference[i] - np.log(weights[i])) / alpha)
+        residual = abs(products[i] - wanted) - EPS * (terms + wanted / alpha)
+        if residual > largest * wanted:
+            largest = residual / wanted
     return largest
 
 
