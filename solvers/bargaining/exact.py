@@ -34,6 +34,7 @@ SETTINGS = {
 }
 ENOUGH = 200
 """Interior point iterations after which the package makes no progress: it takes 10 to 40 where it does."""
+LITTLE = 1e-3
 POLISH = 100
 """Newton steps at most: 3 or 4 where the package came near."""
 
@@ -54,7 +55,9 @@ def direct(subject: Subject, max_iterations: int) -> tuple[Array, int]:
     linear = np.exp(log_preference.astype(np.longdouble) / alpha) * scale.astype(np.longdouble) ** (
         1 - 1 / np.longdouble(alpha)
     )
-    polished, steps = polish(exact_matrix, linear, alpha, y, min(POLISH, int(max_iterations) - iterations))
+    # Where there is no solution the numbers run out, and the best so far is kept.
+    with np.errstate(all="ignore"):
+        polished, steps = polish(exact_matrix, linear, alpha, y, min(POLISH, int(max_iterations) - iterations))
     return (scale * polished).astype(np.float64), iterations + steps
 
 
@@ -93,7 +96,7 @@ def statement(cvxpy: Any, y: Any, matrix: Array, alpha: float) -> tuple[Any, lis
 
 def polish(matrix: Extended, linear: Extended, alpha: float, y: Array, limit: int) -> tuple[Extended, int]:
     """Newton's method on ½ yᵀMy − Σ_i l_i y_i^(1−1/α) / (1 − 1/α) until it gains nothing more."""
-    x = y.astype(np.longdouble)
+    x = followed(matrix, linear, alpha, y.astype(np.longdouble))
     best, smallest = x, worst(matrix, linear, alpha, x)
     for steps in range(limit):
         barrier = linear * x ** (1 - 1 / np.longdouble(alpha))
@@ -123,10 +126,21 @@ def polish(matrix: Extended, linear: Extended, alpha: float, y: Array, limit: in
     return best, max(limit, 0)
 
 
+def followed(matrix: Extended, linear: Extended, alpha: float, x: Extended) -> Extended:
+    """``x``, but where y_i counts for little in its own product, from that product: y_i = (l_i / (My)_i)^α.
+
+    The package's error is absolute; for large α such a y_i is far below it.
+    """
+    products = matrix @ x
+    little = x * matrix.diagonal() < LITTLE * products
+    x = x.copy()
+    x[little] = np.exp(alpha * np.log(linear[little] / products[little]))
+    return x
+
+
 def worst(matrix: Extended, linear: Extended, alpha: float, x: Extended) -> np.longdouble:
     """max_i |x_i^(1/α) (Mx)_i / l_i − 1|."""
-    with np.errstate(over="ignore"):
-        return np.longdouble(np.abs(x ** (1 / np.longdouble(alpha)) * (matrix @ x) / linear - 1).max())
+    return np.longdouble(np.abs(x ** (1 / np.longdouble(alpha)) * (matrix @ x) / linear - 1).max())
 
 
 def increase(matrix: Extended, linear: Extended, alpha: float, x: Extended, moved: Extended) -> np.longdouble:
@@ -136,8 +150,7 @@ def increase(matrix: Extended, linear: Extended, alpha: float, x: Extended, move
     if alpha == 1.0:
         return np.longdouble(quadratic - linear @ logs)
     power = 1 - 1 / np.longdouble(alpha)
-    with np.errstate(over="ignore"):
-        return np.longdouble(quadratic - (linear * x**power) @ (np.expm1(power * logs) / power))
+    return np.longdouble(quadratic - (linear * x**power) @ (np.expm1(power * logs) / power))
 
 
 def solved(matrix: Extended, right: Extended) -> Extended:

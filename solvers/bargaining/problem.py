@@ -218,13 +218,15 @@ def examined(
     logs = np.log(preference.astype(np.longdouble))
     products = gramian @ w
     rounding = EPS * (np.abs(gramian) @ w)
-    half = np.where(weights < NORMAL, np.longdouble(SMALLEST) / 2, 0)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        # (w_i / p_i)^(1/α), at the ends of the numbers that w_i stands for
-        upper = np.exp((np.log(w + half) - logs) / alpha)
-        lower = np.exp((np.log(np.where(weights > SMALLEST, w - half, 0)) - logs) / alpha)
-        residuals = np.maximum(np.maximum(1 - upper * products, lower * products - 1), 0)
-        allowed = tolerance + EPS / alpha + upper * rounding
+        share = np.exp((np.log(w) - logs) / alpha)  # (w_i / p_i)^(1/α)
+        residuals = np.abs(share * products - 1)
+        if weights.min() < NORMAL:
+            half = np.where(weights < NORMAL, np.longdouble(SMALLEST) / 2, 0)
+            share = np.exp((np.log(w + half) - logs) / alpha)
+            least = np.exp((np.log(np.where(weights > SMALLEST, w - half, 0)) - logs) / alpha)
+            residuals = np.maximum(np.maximum(1 - share * products, least * products - 1), 0)
+        allowed = tolerance + EPS / alpha + share * rounding
     return residuals, allowed, bool((products + rounding).min() >= 0)
 
 
