@@ -167,7 +167,7 @@ def solved(matrix: Extended, right: Extended) -> Extended:
         y[k] = (y[k] - lower[k, :k] @ y[:k]) / lower[k, k]
     for k in reversed(range(size)):
         y[k] = (y[k] - lower[k + 1 :, k] @ y[k + 1 :]) / lower[k, k]
-    return y * scale
+    return np.multiply(y, scale, dtype=np.longdouble)
 
 
 ALGORITHM = Algorithm(

@@ -10,9 +10,10 @@ Linear changes z of log w and of log s satisfy, with r_i = √(α w_i / s_i), ρ
 
 With s_i = (p_i / w_i)^(1/α) this is Newton's step on the convex potential, with s = Gw that on the logarithm of the
 residual; the first is slow where a product is far too large, the second undefined where it is negative, and s of its
-own is neither. The matrix is at least I, so every pivot of its Cholesky factor is at least 1; one below that, or
-below K eps times its diagonal entry, is rounding and is raised to it. Steps are shortened until no task changes both its logarithms by more than 1. A task far from the
-others' scale changes one of them only, and is right after a full step: the first equations are linear.
+own is neither. The matrix is at least I, so every pivot of its Cholesky factor is at least 1; one below that, or below
+K eps times its diagonal entry, is rounding and is raised to it. Steps are shortened until no task changes both its
+logarithms by more than 1, and no w_i d_i outgrows e times their present sum. A task far from the others' scale changes
+one logarithm only, and is right after a full step: the first equations are linear.
 
 The start is w_i = (p_i / G_ii^α)^(1/(1+α)), each task's solution on its own. α = 1 has no scale: rows times any numbers
 are the same problem. Far from it a path is followed: α from within [½, 2] is doubled, or halved, whenever the residual
@@ -33,7 +34,6 @@ from ..compiled import compiled
 from ..gramian import Array
 from .problem import EPS, NEGLIGIBLE, Subject
 
-LONGEST = 1.0
 NEAR = 0.5
 FAR = 2.0
 LEAST = -200.0
@@ -124,6 +124,9 @@ def advance(
     for i in range(size):
         x[i] *= roots[i]
     longest = 0.0
+    total = 0.0
+    for i in range(size):
+        total += weights[i] * np.sqrt(gramian[i, i])
     for i in range(size):
         change = products[i] - values[i]
         for j in range(size):
@@ -134,8 +137,9 @@ def advance(
         if abs(alpha * change) >= abs(new_logs[i]):
             change = -(errors[i] + new_logs[i]) / alpha
         new_slacks[i] = change
-        longest = max(longest, min(abs(new_logs[i]), abs(change)))
-    length = min(1.0, LONGEST / longest) if longest > 0.0 else 1.0
+        room = 1.0 + np.log(total) - logs[i] - 0.5 * np.log(gramian[i, i])
+        longest = max(longest, min(abs(new_logs[i]), abs(change)), new_logs[i] / room)
+    length = 1.0 / max(1.0, longest)
     finite = True
     for i in range(size):
         share = length * new_logs[i]

@@ -38,6 +38,8 @@ SMALLEST = 2.0**-1074
 LARGEST = float(np.finfo(np.float64).max)
 NEGLIGIBLE = 2.0**-900
 """Scaled weights below this change no product; their own value follows from it."""
+MANY = 30
+"""Iterations after which it is worth a min-norm problem to know that they are not in vain."""
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e4
 
 
@@ -84,6 +86,9 @@ class Problem:
         total = numerator + denominator
         self._power, rest = divmod(shift * denominator - self.exponent * numerator, total)
         self._factor = 2.0 ** (rest / total)
+        self._lengths = np.sqrt(scaled.diagonal())
+        self._refusable = True
+        self._looks = 0
         self._exact: Extended | None = None
 
     def decided(self, closed_form: bool) -> Array | None:
@@ -100,7 +105,15 @@ class Problem:
         return out
 
     def gap(self, weights: Array, products: Array) -> float:
-        """The largest residual, each less what rounding alone costs it."""
+        """The largest residual, each less what rounding alone costs it.
+
+        Raises :class:`NoSolution` at a stationary point as soon as the weights, which grow there, or their number
+        suggest it.
+        """
+        self._looks += 1
+        square, length = weights @ products, weights @ self._lengths
+        if square <= stationarity(len(weights)) * length * length or self._looks == MANY:
+            self.refuse_stationary()
         return excess(self.subject.gramian, weights, products, self.subject.log_preference, self.subject.alpha)
 
     def promising(self, weights: Array, gap: float) -> bool:
@@ -121,7 +134,7 @@ class Problem:
     def unscaled(self, weights: Array) -> Array:
         """The solution of the given problem that belongs to ``weights`` of the scaled one, all of it positive.
 
-        A weight that is negligible has lost its digits to underflow. It follows from its product, w_i = p_i (Gw)_i^(−α).
+        A negligible weight has lost its digits to underflow; it follows from its product, w_i = p_i (Gw)_i^(−α).
         """
         with np.errstate(under="ignore", over="ignore"):
             w: Array = np.ldexp(weights * self._factor, self._power)
@@ -145,6 +158,8 @@ class Problem:
 
     def refuse_stationary(self) -> None:
         """Raise :class:`NoSolution` if wᵀGw <= 64 K eps (Σ_i w_i d_i)² at the min-norm w: 0 is then in the hull."""
+        if not self._refusable:
+            return
         weights = min_norm.solve(self.gramian).weights
         w = weights.astype(np.longdouble)
         lengths = w @ np.sqrt(self._extended().diagonal())
@@ -154,6 +169,7 @@ class Problem:
                 "so no weights give every task a positive product",
                 weights,
             )
+        self._refusable = False
 
     def _examined(self, weights: Array) -> tuple[Extended, Extended, bool]:
         return examined(self._extended(), weights, self.subject.alpha, self._preference, self._tolerance)
