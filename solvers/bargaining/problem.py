@@ -172,7 +172,7 @@ class Problem:
         self._refusable = False
 
     def _examined(self, weights: Array) -> tuple[Extended, Extended, bool]:
-        return examined(self._extended(), weights, self.subject.alpha, self._preference, self._tolerance)
+        return examined(self.gramian, self._extended(), weights, self.subject.alpha, self._preference, self._tolerance)
 
     def _extended(self) -> Extended:
         if self._exact is None:
@@ -227,14 +227,14 @@ def value(gramian: Extended, weights: Array, alpha: float, preference: Array) ->
 
 
 def examined(
-    gramian: Extended, weights: Array, alpha: float, preference: Array, tolerance: float
+    gramian: Array, exact: Extended, weights: Array, alpha: float, preference: Array, tolerance: float
 ) -> tuple[Extended, Extended, bool]:
     """(residuals, what each may be, non-conflicting): <g_i, u> >= 0 for every task up to eps Σ_j |G_ij| w_j."""
     w = weights.astype(np.longdouble)
     logs = np.log(preference.astype(np.longdouble))
-    products = gramian @ w
-    rounding = EPS * (np.abs(gramian) @ w)
+    products = exact @ w
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        rounding = np.longdouble(EPS) * (np.abs(gramian) @ weights)
         share = np.exp((np.log(w) - logs) / alpha)  # (w_i / p_i)^(1/α)
         residuals = np.abs(share * products - 1)
         if weights.min() < NORMAL:
@@ -251,7 +251,7 @@ def _examined(
 ) -> tuple[Extended, Extended, bool]:
     g = as_gramian(gramian)
     w = as_weights(weights, len(g))
-    return examined(g.astype(np.longdouble), w, as_alpha(alpha), as_preference(preference, len(g)), tolerance)
+    return examined(g, g.astype(np.longdouble), w, as_alpha(alpha), as_preference(preference, len(g)), tolerance)
 
 
 def tolerated(residuals: Extended, allowed: Extended) -> float:

@@ -255,12 +255,13 @@ def test_permuting_the_tasks_permutes_the_weights(name):
 
 
 def test_copies_of_a_task_share_its_weight():
-    gramian = gram(gaussian(3))
-    twice = bargaining.solve(np.kron(gramian, np.ones((2, 2)))).weights
-    # (Gw)_i = 1/w_i with w_i halved: as one task whose preference is doubled.
-    np.testing.assert_allclose(twice[::2], twice[1::2], rtol=1e-10)
-    merged = bargaining.solve(gramian, preference=np.full(3, 2.0)).weights
-    np.testing.assert_allclose(twice[::2] + twice[1::2], merged, rtol=1e-10)
+    # In the ratio of their preferences, and together as one task with the sum of these.
+    gramian, preference = gram(gaussian(3)), np.array([1.0, 3.0, 2.0, 2.0, 0.5, 0.1])
+    for alpha in ALPHAS:
+        twice = bargaining.solve(np.kron(gramian, np.ones((2, 2))), alpha, preference).weights
+        np.testing.assert_allclose(twice[::2] * preference[1::2], twice[1::2] * preference[::2], rtol=1e-9)
+        merged = bargaining.solve(gramian, alpha, preference[::2] + preference[1::2]).weights
+        np.testing.assert_allclose(twice[::2] + twice[1::2], merged, rtol=1e-9)
 
 
 def test_no_task_conflicts_at_norms_1_to_1e6():
