@@ -61,7 +61,8 @@ class Algorithm:
     ``closed_form``: at K = 2 ``solve`` may answer by the closed form (``trace`` always runs the algorithm).
     ``residual(state, products)``: for an algorithm of another, nearby problem: the scale-free residual of that problem.
     The driver stops at a residual within the tolerance too; ``converged`` still speaks of the room's own gap only.
-    ``bound(gramian, iteration, **options)``: what theory allows f − f* to be after that many steps; ``None``: nothing.
+    ``bound(gramian, iteration, **options)``: what theory allows f − f* to be after that many steps, elementwise for an
+    array of them, so that what depends on the Gramian alone is computed once; infinite where nothing is known.
     ``monotone``: the objective never rises from one step to the next, rounding apart.
     ``reach[family][relative gap] = (iterations, share)``: that share of the family's problems is brought to the
     relative gap, gap / min_i G_ii, within so many iterations of the algorithm itself (at K = 2 too). A family is meant
@@ -78,7 +79,7 @@ class Algorithm:
     quick: Callable[[Array, float], tuple[Array, float, int, bool, bool]] | None = None
     closed_form: bool = True
     monotone: bool = False
-    bound: Callable[..., float | None] | None = None
+    bound: Callable[..., Any] | None = None
     residual: Callable[[Any, Array], float] | None = None
 
     def check_options(self, options: Mapping[str, Any]) -> None:

@@ -16,10 +16,10 @@ from mtlbench.solvers import Solution, min_norm
 class Promises(Protocol):
     """What an algorithm's file states about it; checked, never believed.
 
-    ``bound(gramian, iteration)`` is the theory's bound on f − f* after that many iterations, or ``None``;
-    ``monotone``: f never rises; ``reach[family][gap] = (iterations, share)``: the share of a family brought
-    to that relative gap within so many iterations. An algorithm that is not ``iterative`` promises the
-    default tolerance.
+    ``bound(gramian, iterations)`` are the theory's bounds (T,) on f − f* after so many iterations, infinite where
+    nothing is known; ``monotone``: f never rises; ``reach[family][gap] = (iterations, share)``: the share of a
+    family brought to that relative gap within so many iterations. An algorithm that is not ``iterative``
+    promises the default tolerance.
     """
 
     @property
@@ -27,7 +27,7 @@ class Promises(Protocol):
     @property
     def monotone(self) -> bool: ...
     @property
-    def bound(self) -> Callable[[Array, int], float | None] | None: ...
+    def bound(self) -> Callable[..., Any] | None: ...
     @property
     def reach(self) -> Mapping[str, Mapping[float, tuple[int, float]]]: ...
 

@@ -188,9 +188,10 @@ def bounds(solver: Candidate, gramian: Array, iterations: NDArray[np.int64]) -> 
 
 def stated_bounds(solver: Candidate, gramian: Array, iterations: NDArray[np.int64]) -> Array:
     """The bounds (T,) on f − f* that the solver's author states; infinite where nothing is stated."""
-    bound = solver.promises.bound
-    stated = [None if bound is None else bound(gramian, int(k)) for k in iterations]
-    return np.array([np.inf if value is None else value for value in stated], dtype=np.float64)
+    stated = np.full(len(iterations), np.inf)
+    if solver.promises.bound is not None:
+        stated[:] = solver.promises.bound(gramian, iterations)
+    return stated
 
 
 def check_weights(bench: Bench, weights: Array) -> None:

@@ -26,7 +26,7 @@ W. Su, S. Boyd & E. Candès, arXiv 1503.01243, section 5 (speed restart).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -108,12 +108,13 @@ def scaling(gramian: Array) -> tuple[Array, float]:
     return v.astype(np.float64), float(np.linalg.eigvalsh(across.astype(np.float64))[-1])
 
 
-def bound(gramian: Array, iteration: int) -> float | None:
+def bound(gramian: Array, iteration: Any) -> Any:
     """2 L (R² − 1/Σ_i 1/d_i²) / (k + 3) with R = max_i d_i; nothing is said of the start."""
     squares = gramian.diagonal()
-    if iteration < 1 or squares.min() == 0.0:
-        return None
-    return 2.0 * scaling(gramian)[1] * float(squares.max() - 1.0 / np.sum(1.0 / squares)) / (iteration + 3)
+    if squares.min() == 0.0:
+        return np.full(np.shape(iteration), np.inf)
+    farthest = float(squares.max() - 1.0 / np.sum(1.0 / squares))
+    return np.where(np.less(iteration, 1), np.inf, 2.0 * scaling(gramian)[1] * farthest / np.add(iteration, 3))
 
 
 # Gaps relative to min_i G_ii; measured shares less a margin for other seeds.

@@ -13,7 +13,7 @@ Letters 31 (2003); for step sizes E. Amid et al., arXiv 2202.00145.
 from __future__ import annotations
 
 from math import log
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,9 +44,10 @@ def step(gramian: Array, state: State, products: Array, iteration: int) -> State
     return State(weights / weights.sum(), logs, state.step_size)
 
 
-def bound(gramian: Array, iteration: int) -> float | None:
+def bound(gramian: Array, iteration: Any) -> Any:
     """max_i ‖g_i‖² log K / k; nothing is said of the start."""
-    return float(gramian.diagonal().max()) * log(len(gramian)) / iteration if iteration > 0 else None
+    largest = float(gramian.diagonal().max())
+    return np.where(np.less(iteration, 1), np.inf, largest * log(len(gramian)) / np.maximum(iteration, 1))
 
 
 # Gaps relative to min_i G_ii; measured shares less a margin for other seeds, 0.0: not to be counted on.

@@ -14,7 +14,7 @@ Source: M. Frank & P. Wolfe (1956); for MGDA: O. Sener & V. Koltun, arXiv 1810.0
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..algorithm import Algorithm, Reach
 from ..gramian import Array
@@ -46,7 +46,7 @@ def step(gramian: Array, state: State, products: Array, iteration: int) -> State
     return State(weights)
 
 
-def bound(gramian: Array, iteration: int) -> float:
+def bound(gramian: Array, iteration: Any) -> Any:
     """2 D² / (k + 2)."""
     return 2.0 * distance(gramian) ** 2 / (iteration + 2)
 

@@ -20,7 +20,7 @@ Source: J. Guélat & P. Marcotte, Mathematical Programming 35 (1986); S. Lacoste
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def step(gramian: Array, state: State, products: Array, iteration: int) -> State
     return State(weights / weights.sum())
 
 
-def bound(gramian: Array, iteration: int) -> float:
+def bound(gramian: Array, iteration: Any) -> Any:
     """2 D² / (⌈k/2⌉ + 4)."""
     return 2.0 * distance(gramian) ** 2 / ((iteration + 1) // 2 + 4)
 

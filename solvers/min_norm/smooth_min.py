@@ -13,7 +13,7 @@ Source: J. Su, kexue.fm/archives/8896; rate: R. Freund & P. Grigas, arXiv 1307.0
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,12 +40,11 @@ def step(gramian: Array, state: State, products: Array, iteration: int) -> State
     return State(weights)
 
 
-def bound(gramian: Array, iteration: int) -> float | None:
+def bound(gramian: Array, iteration: Any) -> Any:
     """D² H_k / (2k); nothing is known of the start."""
-    if iteration < 1:
-        return None
-    harmonic = float(np.sum(1.0 / np.arange(1, iteration + 1)))
-    return distance(gramian) ** 2 * harmonic / (2 * iteration)
+    k = np.maximum(iteration, 1)
+    harmonic = np.cumsum(1.0 / np.arange(1, np.max(k) + 1))[k - 1]
+    return np.where(np.less(iteration, 1), np.inf, distance(gramian) ** 2 * harmonic / (2 * k))
 
 
 # Gaps relative to min_i G_ii; measured shares less a margin for other seeds, 0.0: not to be counted on.

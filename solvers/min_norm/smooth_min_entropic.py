@@ -152,9 +152,9 @@ def own_residual(state: State, products: Array) -> float:
     return divergence(state.logs, state.products, state.smoothing)
 
 
-def bound(gramian: Array, iteration: int, *, smoothing: float | None = None) -> float | None:
+def bound(gramian: Array, iteration: Any, *, smoothing: float | None = None) -> Any:
     """log K / λ for the fixed point at λ = ``smoothing``, whatever the iteration; nothing for a growing λ."""
-    return None if smoothing is None else log(len(gramian)) / smoothing
+    return np.full(np.shape(iteration), np.inf if smoothing is None else log(len(gramian)) / smoothing)
 
 
 # Gaps relative to min_i G_ii; measured shares less a margin for other seeds, 0.0: not to be counted on.
