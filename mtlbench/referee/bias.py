@@ -26,7 +26,7 @@ def check_bias(bench: Bench, solver: Candidate, iterations: int) -> None:
 
 
 def _check(bench: Bench, solver: Candidate, smoothing: float, iterations: int) -> None:
-    solution = answer(bench, solver, max_iterations=iterations, smoothing=smoothing)
+    solution, _ = answer(bench, solver, max_iterations=iterations, smoothing=smoothing)
     if solution is None:
         return
     check_weights(bench, solution.weights)

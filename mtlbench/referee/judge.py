@@ -21,7 +21,8 @@ from mtlbench.referee.families import Array
 from mtlbench.referee.ledger import Ledger, Sentence
 from mtlbench.referee.measure import EPS, Measured, distance_squared, measure, relative, rounding_of
 from mtlbench.referee.problems import Problem
-from mtlbench.solvers import Solution, min_norm
+from mtlbench.referee.scores import Yardstick, clocked, iterations_to, score
+from mtlbench.solvers import Solution
 
 FEW = 2
 """An iteration limit under which no iterative solver has time to finish a hard problem."""
@@ -47,7 +48,8 @@ class Bench:
         self.gramian = problem.gramian
         self.reference = measure(problem.gramian, problem.reference)
         self.rounding = rounding_of(problem.gramian)
-        self.tolerated = float(min_norm.tolerated_gap(problem.gramian))
+        self.yardstick = Yardstick.of(problem.gramian, problem.reference)
+        self.tolerated = self.yardstick.tolerated
 
     def check(self, promise: str, measured: ArrayLike, allowed: ArrayLike, sentence: Sentence) -> None:
         """Hold ``measured <= allowed`` on this problem."""
@@ -58,7 +60,8 @@ class Bench:
 def judge(bench: Bench, solver: Candidate, limit: int, length: int) -> tuple[Trace | None, dict[str, Any]]:
     """Run ``solver`` on one problem and enter what it kept and broke; returns its trace and accuracy row.
 
-    An iterative solver is given ``limit`` iterations, its trace has ``length``. One that raises has no trace.
+    An iterative solver is given ``limit`` iterations, its trace has ``length``. One that raises has no trace. The row's
+    ``seconds`` are those of one call, see :func:`~mtlbench.referee.scores.clocked`.
     """
     problem, iterative = bench.problem, solver.promises.iterative
     row = {
@@ -69,8 +72,8 @@ def judge(bench: Bench, solver: Candidate, limit: int, length: int) -> tuple[Tra
     }
     check_reference(bench)
     trace = attempt(bench, lambda: run_trace(bench, solver, length))
-    solution = answer(bench, solver, **({"max_iterations": limit} if iterative else {}))
-    hurried = answer(bench, solver, max_iterations=FEW) if iterative else None
+    solution, seconds = answer(bench, solver, **({"max_iterations": limit} if iterative else {}))
+    hurried = answer(bench, solver, max_iterations=FEW)[0] if iterative else None
     if trace is None or solution is None:
         return None, row
     check_trace(bench, solver, trace)
@@ -85,32 +88,42 @@ def judge(bench: Bench, solver: Candidate, limit: int, length: int) -> tuple[Tra
         "relative_gap": relative(float(found.gap[0]), bench.gramian),
         "objective_error": relative(float(found.objective[0] - bench.reference.objective[0]), bench.gramian),
         "direction_distance": relative(apart, bench.gramian) ** 0.5,
+        "seconds": seconds,
+        **score(bench.yardstick, found),
+        **iterations_to(bench.yardstick, trace.iterations[trace.iterations <= limit], trace.measured.gap),
     }
 
 
 Result = TypeVar("Result")
 
 
+class NoAnswer(ValueError):
+    """What a solver on trial returned is no answer; the message says why."""
+
+
 def attempt(bench: Bench, call: Callable[[], Result]) -> Result | None:
     """What ``call`` returns; a solver on trial that raises has broken a promise, and the referee goes on."""
     try:
         result = call()
-    except Exception as error:
-        sentence = f"raised {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split())
+        sentence = said if isinstance(error, NoAnswer) else f"raised {type(error).__name__}: {said}"
         bench.check("answers", np.nan, 0, lambda *_: sentence)
         return None
     bench.check("answers", 0, 0, lambda *_: "")
     return result
 
 
-def answer(bench: Bench, solver: Candidate, **options: Any) -> Solution | None:
-    """The solver's solution, its weights as a vector (K,); ``None`` where it has none."""
+def answer(bench: Bench, solver: Candidate, **options: Any) -> tuple[Solution | None, float]:
+    """The solver's solution, its weights as a vector (K,), or ``None`` where it has none; and its seconds."""
+    seconds = np.nan
 
     def call() -> Solution:
-        solution = solver.solve(bench.gramian, **options)
+        nonlocal seconds
+        solution, seconds = clocked(lambda: solver.solve(bench.gramian, **options))
         return solution._replace(weights=np.asarray(solution.weights, np.float64).reshape(bench.problem.size))
 
-    return attempt(bench, call)
+    return attempt(bench, call), seconds
 
 
 def run_trace(bench: Bench, solver: Candidate, iterations: int) -> Trace:
@@ -222,19 +235,10 @@ def check_solution(bench: Bench, solution: Solution, limit: int | None) -> None:
 
     ``limit`` is the iteration limit that was given; without one the default tolerance has to be met.
     """
-    weights = solution.weights
-    check_weights(bench, weights)
-    found = measure(bench.gramian, weights)
-    gap, error = found.gap[0], found.objective[0] - bench.reference.objective[0]
-    rounding = bench.rounding + found.rounding[0]
-    tolerated = bench.tolerated + found.certainty[0]
-    check_gap(bench, solution.gap, found)
-    bench.check(
-        "converged only within the tolerance",
-        gap if solution.converged else 0,
-        tolerated,
-        lambda _, gap, most: f"said to have converged at a gap of {gap:.3g}, tolerated is {most:.3g}",
-    )
+    check_weights(bench, solution.weights)
+    found = measure(bench.gramian, solution.weights)
+    gap, tolerated = found.gap[0], bench.tolerated + found.certainty[0]
+    check_claims(bench, solution, found)
     if limit is None:
         bench.check(
             "default tolerance met",
@@ -249,6 +253,19 @@ def check_solution(bench: Bench, solution: Solution, limit: int | None) -> None:
             limit,
             lambda _, used, most: f"took {used:.0f} iterations of {most:.0f}",
         )
+    check_agreement(bench, solution.weights, found)
+
+
+def check_claims(bench: Bench, solution: Solution, found: Measured) -> None:
+    """What a solution says of its own weights: gap, convergence, conflict."""
+    gap = found.gap[0]
+    check_gap(bench, solution.gap, found)
+    bench.check(
+        "converged only within the tolerance",
+        gap if solution.converged else 0,
+        bench.tolerated + found.certainty[0],
+        lambda _, gap, most: f"said to have converged at a gap of {gap:.3g}, tolerated is {most:.3g}",
+    )
     # <g_i, u> >= 0 for all i exactly where gap <= wᵀGw; within rounding of equality either answer is right.
     surplus = gap - 2 * found.objective[0]
     bench.check(
@@ -257,6 +274,12 @@ def check_solution(bench: Bench, solution: Solution, limit: int | None) -> None:
         found.rounding[0],
         lambda *_: f"non_conflicting is {solution.non_conflicting}, but gap − wᵀGw is {surplus:.3g}",
     )
+
+
+def check_agreement(bench: Bench, weights: Array, found: Measured) -> None:
+    """No farther from cvxpy's optimum, in direction and objective, than the two gaps allow."""
+    gap, error = found.gap[0], found.objective[0] - bench.reference.objective[0]
+    rounding = bench.rounding + found.rounding[0]
     bench.check(
         "agrees with cvxpy on the direction",
         distance_squared(bench.gramian, weights, bench.problem.reference)[0],

@@ -54,10 +54,11 @@ class Verdict:
         judged = f"{len(self.algorithms)} algorithms on {count} problems"
         if problems.RECORDED in self.families:
             judged += f" ({self.families[problems.RECORDED]['problems']} of them recorded in training)"
+        notes = [f"{name}: {note}" for name, result in self.algorithms.items() for note in result.get("notes", ())]
         broken = self.broken()
         if not broken:
-            return f"every promise is kept: {judged}, {checked} checks"
-        return "\n".join([f"{len(broken)} promises are broken: {judged}, {checked} checks", *broken])
+            return "\n".join([*notes, f"every promise is kept: {judged}, {checked} checks"])
+        return "\n".join([*notes, f"{len(broken)} promises are broken: {judged}, {checked} checks", *broken])
 
 
 def part(folder: Path, algorithm: str) -> Path:
@@ -71,19 +72,23 @@ def time_part(folder: Path, algorithm: str) -> Path:
 
 
 def merge(
-    folder: Path, environment: Mapping[str, Any] | None = None, algorithms: Sequence[str] | None = None
+    folder: Path,
+    environment: Mapping[str, Any] | None = None,
+    algorithms: Sequence[str] | None = None,
+    packages: Sequence[str] = (),
 ) -> Verdict:
     """Put the parts of ``algorithms`` (default: all) in ``folder`` together and write the verdict's files
     there.
 
+    ``packages`` promise nothing: they have rows in ``accuracy.csv`` and no place in the verdict.
     Raises :class:`~mtlbench.errors.InputError` where a part is missing, cut, or made on other problems.
     """
     names = tuple(algorithms or min_norm.ALGORITHMS)
     given = problems.load(folder)
-    parts = {name: _read(part(folder, name), given.digest) for name in names}
-    times = [_read(time_part(folder, name), given.digest)["seconds"] for name in names]
+    parts = {name: read(part(folder, name), given.digest) for name in (*names, *packages)}
+    times = [read(time_part(folder, name), given.digest)["seconds"] for name in names]
 
-    rows = [[row.get(column) for column in ACCURACY] for name in names for row in parts[name]["rows"]]
+    rows = [[row.get(column) for column in ACCURACY] for judged in parts.values() for row in judged["rows"]]
     write_atomically(folder / "accuracy.csv", _csv(ACCURACY, rows))
     write_atomically(folder / "traces.csv", _csv(TRACES, (row for name in names for row in parts[name]["traces"])))
     write_atomically(folder / "traces.time.csv", _csv(TIMES, (row for rows in times for row in rows)))
@@ -93,6 +98,7 @@ def merge(
             "passed": not any(entry["broken"] for entry in parts[name]["promises"]),
             "problems": len(parts[name]["rows"]),
             "promises": parts[name]["promises"],
+            **({"notes": parts[name]["notes"]} if "notes" in parts[name] else {}),
         }
         for name in names
     }
@@ -114,7 +120,8 @@ def _family(name: str, drawn: Sequence[Problem]) -> dict[str, Any]:
     return {"problems": len(own), "sizes": sorted({problem.size for problem in own}), "summary": summary}
 
 
-def _read(path: Path, source: str) -> dict[str, Any]:
+def read(path: Path, source: str) -> dict[str, Any]:
+    """The part at ``path``, made on the problems whose digest is ``source``; raises like :func:`merge`."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
