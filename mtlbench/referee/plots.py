@@ -10,7 +10,7 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 FLOOR = 1e-16
 """Values below are drawn here: an exact zero has no logarithm."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F")
+STYLES = ("-", "-.", ":")
+"""The next style once the colours are used up; dashed lines are bounds."""
 SIZE = 10
 """The plots show the largest size up to this one: what a multi-task network has."""
 
@@ -66,14 +69,16 @@ def figure(traces: pd.DataFrame, x: str, y: str) -> Figure:
     algorithms = list(dict.fromkeys(traces["algorithm"]))
     columns = min(4, max(1, len(families)))
     rows = max(1, math.ceil(len(families) / columns))
-    width, height = 3.2 * columns + 0.8, 2.6 * rows + 1.0
+    width = 3.2 * columns + 0.8
+    legend_height = 0.22 * legend_rows(algorithms, width)
+    height = 2.6 * rows + 0.8 + legend_height
     drawing = Figure(figsize=(width, height))
     # Placed by hand: an automatic layout draws every figure several times.
     drawing.subplots_adjust(
         left=0.75 / width,
         right=1 - 0.1 / width,
         bottom=0.55 / height,
-        top=1 - 0.7 / height,
+        top=1 - (0.5 + legend_height) / height,
         wspace=0.08,
         hspace=0.35,
     )
@@ -91,9 +96,33 @@ def figure(traces: pd.DataFrame, x: str, y: str) -> Figure:
     axes[0, 0].set_ylim(FLOOR / 3, 3 * highest)
     drawing.supxlabel(LABELS[x], fontsize=10, y=0.1 / height)
     drawing.supylabel(LABELS[y], fontsize=10, x=0.1 / width)
-    handles = [Line2D([], [], color=_colour(algorithms, name), label=name) for name in algorithms]
-    drawing.legend(handles=handles, loc="upper center", ncols=max(1, len(handles)), fontsize=9, frameon=False)
+    legend(drawing, [Line2D([], [], label=name, **look) for name, look in looks(algorithms).items()], width)
     return drawing
+
+
+def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and line style of each name; no two of the first 27 look alike."""
+    return {
+        name: {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i // len(COLOURS) % len(STYLES)]}
+        for i, name in enumerate(names)
+    }
+
+
+def legend_rows(names: Sequence[str], width: float) -> int:
+    """How many rows the legend of ``names`` takes in a figure of ``width`` inches."""
+    return math.ceil(len(names) / _legend_columns(names, width))
+
+
+def legend(drawing: Figure, handles: Sequence[Line2D], width: float) -> None:
+    """The legend above the panels, broken into as many rows as the ``width`` asks for."""
+    columns = _legend_columns([str(handle.get_label()) for handle in handles], width)
+    drawing.legend(handles=handles, loc="upper center", ncols=columns, fontsize=9, frameon=False)
+
+
+def _legend_columns(names: Sequence[str], width: float) -> int:
+    # At 9 points a letter is some 0.075 inches wide, the line before it and the gap after it 0.6.
+    widest = max((len(name) for name in names), default=0)
+    return max(1, min(len(names), int(width / (0.075 * widest + 0.6))))
 
 
 def shown_size(sizes: Sequence[int] | pd.Series) -> int:
@@ -115,24 +144,19 @@ def _panel(panel: Axes, traces: pd.DataFrame, algorithms: list[str], x: str, y: 
     panel.xaxis.set_major_formatter(_power)
     panel.yaxis.set_major_formatter(_power)
     panel.grid(True, alpha=0.25, linewidth=0.5)
-    for name in algorithms:
+    for name, look in looks(algorithms).items():
         own = traces[(traces["algorithm"] == name) & (traces[x] > 0)]
-        colour = _colour(algorithms, name)
         # A solver that is done after one step, or shows only its end, is a point and no line.
         marker = "o" if len(own) == 1 else ""
-        panel.plot(own[x], np.maximum(own[y], FLOOR), color=colour, linewidth=1.4, marker=marker, markersize=4)
+        panel.plot(own[x], np.maximum(own[y], FLOOR), linewidth=1.4, marker=marker, markersize=4, **look)
         if y == "objective_error":
-            panel.plot(own[x], np.maximum(own["bound"], FLOOR), color=colour, linewidth=0.9, linestyle="--")
+            panel.plot(own[x], np.maximum(own["bound"], FLOOR), color=look["color"], linewidth=0.9, linestyle="--")
 
 
 def _power(value: float, _: float) -> str:
     """1000 as 1e3."""
     mantissa, exponent = f"{value:.0e}".split("e")
     return f"{mantissa}e{int(exponent)}"
-
-
-def _colour(algorithms: list[str], name: str) -> str:
-    return COLOURS[algorithms.index(name) % len(COLOURS)]
 
 
 def save(drawing: Figure, stem: Path) -> list[Path]:

@@ -1,9 +1,10 @@
-"""Ratios of solve times, from the JSON that pytest-benchmark saves for the peer suites.
+"""Solve times compared: from the JSON that pytest-benchmark saves for the peer suites, or from a ``timing.csv``.
 
     ratio = (fastest package that solved the problem) / (ours),    > 1 where ours is faster,
 
 per room, family and K, all measured in one run. A package counts only where its result was certified ("solved").
-``python -m mtlbench.referee.speed FILE`` prints the table as Markdown, losses too.
+``python -m mtlbench.referee.speed FILE`` prints, as Markdown, the ratios (losses too) and the shifted geometric mean of
+every solver's times, and draws their performance profile, ``profile.svg`` and ``.png``, beside the file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtlbench.errors import InputError
+from mtlbench.referee import profile
+from mtlbench.referee.scores import SOLVED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,26 +25,31 @@ OURS = "ours"
 COLUMNS = ("room", "package", "family", "size", "solved")
 
 
-def times(benchmark_json: Path) -> pd.DataFrame:
+def times(path: Path) -> pd.DataFrame:
     """One row per timed (room, package, family, size K): ``solved``, and ``median_us`` per solve.
 
-    Raises :class:`~mtlbench.errors.InputError` for a file that a peer suite did not write.
+    A ``timing.csv`` holds the project's algorithms of the room ``min_norm``, with a limit of iterations; solved to
+    1e-9 min_i G_ii there. Raises :class:`~mtlbench.errors.InputError` for a file that neither suite wrote.
     """
     import pandas as pd
 
     try:
-        content = json.loads(benchmark_json.read_text(encoding="utf-8"))
+        if path.suffix == ".csv":
+            timed = pd.read_csv(path).rename(columns={"algorithm": "package"})
+            timed = timed.assign(room="min_norm", solved=timed["relative_gap"] <= SOLVED)
+            return timed[[*COLUMNS, "median_us"]]
+        content = json.loads(path.read_text(encoding="utf-8"))
         rows = [
             (*(entry["extra_info"][key] for key in COLUMNS), 1e6 * entry["stats"]["median"])
             for entry in content["benchmarks"]
             if "package" in entry["extra_info"]
         ]
     except FileNotFoundError:
-        raise InputError(f"the timing file {benchmark_json} does not exist: run a peer suite first") from None
+        raise InputError(f"the timing file {path} does not exist: run a peer suite first") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{benchmark_json} is not a saved run of a peer suite: {error}") from None
+        raise InputError(f"{path} is not a saved run of a peer suite, nor a timing.csv: {error}") from None
     if not rows:
-        raise InputError(f"{benchmark_json} holds no peers: run tests/benchmarks/test_*_peers.py")
+        raise InputError(f"{path} holds no peers: run tests/benchmarks/test_*_peers.py")
     return pd.DataFrame(rows, columns=[*COLUMNS, "median_us"])
 
 
@@ -66,19 +74,49 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return wide
 
 
-def markdown(benchmark_json: Path) -> str:
+def costs(timed: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Room → microseconds, problems × solvers, missing where it was not solved; as :mod:`profile` takes them."""
+    certified = timed.assign(cost=timed["median_us"].where(timed["solved"]))
+    return {
+        room: rows.pivot(index=["family", "size"], columns="package", values="cost")[
+            list(dict.fromkeys(rows["package"]))
+        ]
+        for room, rows in certified.groupby("room")
+    }
+
+
+def means(times_us: pd.DataFrame) -> pd.DataFrame:
+    """One row per solver of one room, the fastest first: share solved, shifted geometric mean of its times."""
+    table = times_us.notna().mean().rename("solved").to_frame()
+    table["time_us"] = profile.shifted_mean(times_us, profile.SHIFT_US)
+    return table.rename_axis("solver").sort_values("time_us")
+
+
+def markdown(path: Path) -> str:
     """The tables of all rooms in the file, as Markdown."""
-    table = ratios(times(benchmark_json))
+    timed = times(path)
     parts = []
-    for room, rows in table.groupby("room"):
-        text = summary(rows).to_markdown(floatfmt=".2f")
-        parts.append(f"{room}: fastest package that solved the problem / ours\n\n{text}\n")
+    if OURS in set(timed["package"]):
+        for room, rows in ratios(timed).groupby("room"):
+            text = summary(rows).to_markdown(floatfmt=".2f")
+            parts.append(f"{room}: fastest package that solved the problem / ours\n\n{text}\n")
+    for room, times_us in costs(timed).items():
+        text = means(times_us).to_markdown(floatfmt=("", ".3f", ".1f"))
+        charge = f"an unsolved problem counts {profile.CHARGE:g} times the slowest solver's time"
+        parts.append(f"{room}: shifted geometric mean of µs (shift {profile.SHIFT_US:g} µs; {charge})\n\n{text}\n")
     return "\n".join(parts)
+
+
+def main(path: Path) -> None:
+    """Print the tables and draw the profile."""
+    print(markdown(path))
+    for written in profile.write(costs(times(path)), path.parent):
+        print(written)
 
 
 if __name__ == "__main__":
     try:
-        print(markdown(Path(sys.argv[1] if len(sys.argv) > 1 else "benchmark.json")))
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "benchmark.json"))
     except InputError as wrong:
         print(f"mtlbench: {wrong}", file=sys.stderr)
         sys.exit(2)
