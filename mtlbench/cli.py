@@ -63,6 +63,7 @@ def _input_errors() -> tuple[type[ValueError], ...]:
 
 def _parser() -> argparse.ArgumentParser:
     from mtlbench import pipeline
+    from mtlbench.referee import command as validation
 
     parser = _Parser(prog="mtlbench", description="The reproducible benchmark suite for multi-task learning.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -94,11 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, metavar="DIR", help="default: results/train/DATASET/METHOD/seed-N")
     sub.add_argument("--data-dir", type=Path, metavar="DIR", help="default: $MTLBENCH_DATA, else ./data")
 
-    sub = command("validate", _validate, "Judge every convex solver by its promises; exit 1 if one is broken.")
-    sub.add_argument("--algorithm", action="append", metavar="NAME", help="only this one (repeatable)")
-    sub.add_argument("--config", type=Path, help="take sizes, counts and seed from this benchmark file")
-    sub.add_argument("--recorded", type=Path, metavar="RUNS", help="also judge on Gramians recorded in these runs")
-    sub.add_argument("--out", type=Path, default=Path("results/validate"), metavar="DIR")
+    sub = command("validate", _validate, validation.DESCRIPTION)
+    validation.add_options(sub, _positive, _non_negative)
 
     sub = command("leaderboard", _leaderboard, "Write the leaderboard of a results folder again.")
     sub.add_argument("results", type=Path, metavar="RESULTS")
@@ -156,27 +154,10 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from mtlbench import config, provenance
-    from mtlbench.referee.problems import Settings
-    from mtlbench.referee.validate import validate
+    from mtlbench.referee import command as validation
 
     restart_with_threads(1)
-    section = config.ValidateSection()
-    if options.config:
-        benchmark = config.load(options.config)
-        for cell in config.cells(benchmark):
-            config.check_plugins(cell)
-        section = benchmark.validate_solvers
-    verdict = validate(
-        options.out,
-        algorithms=options.algorithm,
-        settings=Settings(**section.model_dump()),
-        recorded=options.recorded,
-        progress=True,
-        environment=provenance.collect(),
-    )
-    print(verdict.sentence())
-    return 0 if verdict.passed else 1
+    return validation.run(options)
 
 
 def _leaderboard(options: argparse.Namespace) -> int:

@@ -57,11 +57,20 @@ def means(found: pd.DataFrame) -> pd.DataFrame:
     costs = times(found)
     table = costs.notna().mean().rename("solved_1e-9").to_frame()
     table["time_us"] = shifted_mean(costs, SHIFT_US)
+    counted = found.groupby("solver")[to(max(LEVELS))].transform("count") > 0
     for level in LEVELS:
-        own = found.groupby("solver")[[to(name) for name in LEVELS]].transform("count").sum(axis=1) > 0
-        steps = _costs(found[own].assign(cost=found[to(level)]))
+        steps = _costs(found[counted].assign(cost=found[to(level)]))
         table[f"iterations_{to(level)}"] = shifted_mean(steps, SHIFT_ITERATIONS)
     return table
+
+
+def text(found: pd.DataFrame) -> str:
+    """:func:`means` as it is printed, with the shifts."""
+    table = means(found)
+    charge = f"an unsolved problem counts {CHARGE:g} times the largest of those who solved it"
+    shifts = f"shifts {SHIFT_US:g} µs and {SHIFT_ITERATIONS:g} iterations"
+    rows = table.rename_axis("solver").to_markdown(tablefmt="simple", floatfmt=("", ".3f", *[".1f"] * 4), missingval="")
+    return f"shifted geometric means ({shifts}; {charge}):\n\n{rows}"
 
 
 def _costs(found: pd.DataFrame) -> pd.DataFrame:

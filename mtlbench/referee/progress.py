@@ -1,10 +1,11 @@
-"""A progress bar on the terminal, for loops that take a while."""
+"""A progress bar on standard error, for loops that take a while: what is printed on standard output is the result."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from rich.console import Console
 from rich.progress import track
 
 Item = TypeVar("Item")
@@ -12,4 +13,4 @@ Item = TypeVar("Item")
 
 def tracked(items: Sequence[Item], description: str, shown: bool) -> Iterator[Item]:
     """The items in order, with a bar named ``description`` where ``shown``."""
-    yield from track(items, description=description, disable=not shown)
+    yield from track(items, description=description, disable=not shown, console=Console(stderr=True))

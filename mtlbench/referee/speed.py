@@ -102,7 +102,7 @@ def markdown(path: Path) -> str:
             parts.append(f"{room}: fastest package that solved the problem / ours\n\n{text}\n")
     for room, times_us in costs(timed).items():
         text = means(times_us).to_markdown(floatfmt=("", ".3f", ".1f"))
-        charge = f"an unsolved problem counts {profile.CHARGE:g} times the slowest solver's time"
+        charge = f"an unsolved problem counts {profile.CHARGE:g} times the largest of those who solved it"
         parts.append(f"{room}: shifted geometric mean of µs (shift {profile.SHIFT_US:g} µs; {charge})\n\n{text}\n")
     return "\n".join(parts)
 
