@@ -69,7 +69,9 @@ def text(found: pd.DataFrame) -> str:
     table = means(found)
     charge = f"an unsolved problem counts {CHARGE:g} times the largest of those who solved it"
     shifts = f"shifts {SHIFT_US:g} µs and {SHIFT_ITERATIONS:g} iterations"
-    rows = table.rename_axis("solver").to_markdown(tablefmt="simple", floatfmt=("", ".3f", *[".1f"] * 4), missingval="")
+    # None, unlike NaN, is printed as nothing.
+    table = table.astype(object).where(table.notna(), None).rename_axis("solver")
+    rows = table.to_markdown(tablefmt="simple", floatfmt=("", ".3f", *[".1f"] * 4), missingval="")
     return f"shifted geometric means ({shifts}; {charge}):\n\n{rows}"
 
 
