@@ -178,7 +178,7 @@ def check_scales(bench: Bench, outsider: Outsider, gap: float) -> None:
             given, _ = ask(outsider, scale * bench.gramian)
             if np.isfinite(given.weights).all() and given.weights.min() >= -given.rounding:
                 found = float(measure(bench.gramian, cleaned(given)).gap[0])
-                failed = f"the gap is {found:.3g}, in the unit of G {gap:.3g}"
+                failed = f"the gap is {found:.3g} in the unit of G, for G itself {gap:.3g}"
         except (Exception, SystemExit) as error:
             failed = f"raised {type(error).__name__}: {' '.join(str(error).split())}"
         sentence = f"for {scale:.3g} G {failed}"

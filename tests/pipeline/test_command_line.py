@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_list_prints_one_name_a_line_or_json(mtlbench):
@@ -45,6 +50,9 @@ def test_train_leaves_a_whole_run(mtlbench, tmp_path):
         (("leaderboard", "results/none"), "does not exist"),
         (("validate", "--algorithm", "frank_wolf"), "did you mean 'frank_wolfe'?"),
         (("validate", "--config", "none.yaml"), "does not exist"),
+        (("validate", "--solver", "not_there:solve"), "there is no module 'not_there' in this folder or installed"),
+        (("validate", "--package", "dakp"), "did you mean 'daqp'?"),
+        (("validate", "--random", "5", "--solver", "math:sqrt"), "leave out --solver"),
         (("train", "multi_digits", "equal", "--out", "/proc/none"), "cannot write"),
     ],
 )
@@ -61,3 +69,36 @@ def test_a_users_own_tasks_and_solvers_never_shadow_ours(mtlbench, tmp_path):
     done = mtlbench("list", "datasets", "--plain")
     assert done.returncode == 0, done.stderr
     assert "multi_digits" in done.stdout.split()
+
+
+def test_the_solver_of_docs_validate_md_is_judged_as_written_there(mtlbench, tmp_path):
+    section = (DOCS / "validate.md").read_text(encoding="utf-8").split("## A solver of your own")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    faulty, sound = re.findall(r"```text\n(.*?)```", section, flags=re.DOTALL)
+    (line,) = re.findall(r"^    mtlbench (.*)$", section, flags=re.MULTILINE)
+    (cure,) = re.findall(r"`(gap <= .*?)`", section)
+    assert code.count("gap <= 1e-6:") == 1
+    for name in ("solvers.py", "tasks.py"):  # the folder is searched for mine.py, and for nothing of ours
+        (tmp_path / name).write_text("raise SystemExit('the wrong module was imported')\n")
+    for content, expected, status in ((code, faulty, 1), (code.replace("gap <= 1e-6:", f"{cure}:"), sound, 0)):
+        (tmp_path / "mine.py").write_text(content)
+        done = mtlbench(*shlex.split(line))
+        assert done.returncode == status, done.stderr
+        printed = masked(done.stdout)
+        assert [line for line in masked(expected) if line not in ("...", *printed)] == []
+    assert (tmp_path / "results" / "validate" / "accuracy_table.csv").is_file()
+    assert (tmp_path / "results" / "validate" / "profile.svg").is_file()
+
+
+def masked(text: str) -> list[str]:
+    """The lines without their figures, which differ from machine to machine, and without the width of columns."""
+    figures = re.sub(r"\d[\d.]*(e[-+]\d+)?", "#", text)
+    return [" ".join(line.split()) for line in re.sub(r"-{3,}", "--", figures).splitlines()]
+
+
+def test_random_problems_are_counted_room_by_room(mtlbench, tmp_path):
+    done = mtlbench("validate", "--random", "14", "--room", "min_norm", "--seed", "2", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    expected = "min_norm/active_set: 14 problems, 14 converged, 0 without a solution, 0 not finite, 0 failed"
+    assert done.stdout.startswith(expected)
+    assert (tmp_path / "exactness.csv").is_file()
