@@ -1,0 +1,300 @@
+"""The ball problem: maximise min_i <g_i, d> over ‖d − g0‖ <= c ‖g0‖, g0 = (1/K) Σ_i g_i: the update of CAGrad.
+
+With the task gradients g_i as rows of J, G = J Jᵀ, h_i = <g_i, g0> = (Ge)_i/K, q = ‖g0‖ and u = Jᵀw, the dual is
+
+    minimise F(w) = hᵀw + c q ‖u‖   over the simplex,      d(w) = g0 + c q u/‖u‖.
+
+Weak duality: for every w in the simplex and every d in the ball
+
+    min_i <g_i, d> <= <u, d> = <u, g0> + <u, d − g0> <= hᵀw + ‖u‖ c q = F(w),
+
+so that any w is certified by gap(w) = (F(w) − min_i <g_i, d(w)>)/q² >= 0, whoever computed it: d(w) is within gap q² of
+the best min_i <g_i, d>, F(w) within gap q² of its minimum, and both are optimal exactly where it is 0. F is positively
+homogeneous and ∇F(w)_i = <g_i, d(w)>, hence F(w) = <u, d(w)>: this is the Frank-Wolfe gap of F.
+
+Where 0/0 leaves d open a policy decides, always for a point of the ball, so that weak duality holds:
+
+- g0 is 0 where eᵀGe <= 64 K eps (Σ_i d_i)², d_i = ‖g_i‖: F is 0 everywhere, d = 0, gap = 0.
+- u is 0 where wᵀGw <= 64 K eps (Σ_i w_i d_i)²: then F(w) = 0, and Σ_i w_i <g_i, d> = 0 for every d: an optimal d
+  with min_i <g_i, d> = 0 leaves every task of the support as it is. c >= 1: d = 0, which is in the ball, so that the
+  gap is 0. c < 1: the part of g0 orthogonal to the support's gradients, or where that is outside the ball the point of
+  the ball on the way to it; the gap says what min_i <g_i, d> lacks.
+
+Source: B. Liu, X. Liu, X. Jin, P. Stone & Q. Liu, NeurIPS 2021, arXiv 2110.14048.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..gramian import Array, as_gramian, normalised
+from ..solution import Solution
+
+Extended = NDArray[np.longdouble]
+
+EPS = 2.0**-52
+ZERO = 64.0 * EPS
+"""A squared norm below this, times K and relative to what its terms could sum to, is the rounding of the Gramian."""
+TRACE = 2.0**-60
+"""The share that the other tasks keep beside a zero row: enough to say the direction, nothing in F."""
+
+
+class Ball(NamedTuple):
+    """What the room's algorithms receive: rows that are not zero, a mean that is not zero, a radius c > 0.
+
+    gramian: (K, K), scaled; mean_products: h in extended precision; mean_length: q.
+    """
+
+    gramian: Array
+    radius: float
+    mean_products: Extended
+    mean_length: float
+
+
+class Problem:
+    """One Gramian, a radius and a tolerance, as the driver takes it; raises like :func:`certificate`.
+
+    A zero row has <g_i, d> = 0 for every d, and adds to g0 a factor that changes no weights: the algorithms see the
+    Gramian without it. Where they find F > 0, the minimum of the whole F is 0, on the zero row (:meth:`lifted`).
+    """
+
+    def __init__(self, gramian: Any, radius: float, tolerance: float) -> None:
+        check_radius(radius)
+        self.radius = float(radius)
+        self.gramian, self.exponent = normalised(as_gramian(gramian))
+        self._exact = self.gramian.astype(np.longdouble)
+        self._rows = np.flatnonzero(self.gramian.diagonal())
+        mean = mean_of(self._exact)
+        self._zero_mean, self._products = mean.zero, mean.products
+        self.target = tolerated(self.gramian, tolerance, self.radius)
+        kept = self.gramian
+        if len(self._rows) < len(kept):
+            kept = np.ascontiguousarray(kept[np.ix_(self._rows, self._rows)])
+            mean = mean_of(kept.astype(np.longdouble))
+        self.subject = Ball(kept, self.radius, mean.products, float(np.sqrt(mean.square)))
+        self._h = mean.products.astype(np.float64)
+        self._longest = float(np.sqrt(kept.diagonal().max(initial=0.0)))
+
+    def decided(self, closed_form: bool) -> Array | None:
+        """g0 = 0 has uniform weights, radius 0 the vertex of the smallest h_i, one task w = (1)."""
+        size = len(self.gramian)
+        if self._zero_mean:
+            return np.full(size, 1.0 / size)
+        if self.radius == 0.0:
+            weights = np.zeros(size)
+            weights[int(self._products.argmin())] = 1.0
+            return weights
+        return self.lifted(np.ones(1)) if len(self._rows) == 1 else None
+
+    def products(self, weights: Array) -> Array:
+        """Gw."""
+        return self.subject.gramian @ weights
+
+    def gap(self, weights: Array, products: Array) -> float:
+        """(hᵀw + c q ‖u‖ − min_i (h_i + c q (Gw)_i/‖u‖))/q²; 0 where ‖u‖ is: the certificate decides."""
+        if standing(self.subject, weights, products):
+            return 0.0
+        q, length = self.subject.mean_length, float(weights @ products) ** 0.5
+        slope = self._h + (self.radius * q / length) * products
+        return float(weights @ slope - slope.min()) / q**2
+
+    def promising(self, weights: Array, gap: float) -> bool:
+        """Whether the gap is within the tolerance but for its rounding."""
+        # The products' rounding, eps K d_i Σ w_j d_j, times c q/‖u‖; where that is much the certificate decides.
+        ball = self.subject
+        lengths = np.sqrt(ball.gramian.diagonal())
+        length = max(float(weights @ (ball.gramian @ weights)), 0.0) ** 0.5
+        scale = self._longest / ball.mean_length
+        share = float(weights @ lengths) / length if length > 0.0 else np.inf
+        return bool(gap <= self.target + 8.0 * len(weights) * EPS * scale * (scale + self.radius * share))
+
+    def lifted(self, weights: Array) -> Array:
+        """The algorithms' weights with those of the zero rows.
+
+        0 where F <= 0. Otherwise everything on the zero row, lowest index first, and 2⁻⁶⁰ of their weights on the
+        others: F is then below 2⁻⁶⁰ K (1 + c) q², and d is the direction that is best for the others.
+        """
+        if len(weights) == len(self.gramian):
+            return weights
+        full = np.zeros(len(self.gramian))
+        full[self._rows] = weights
+        if direction_of(self._exact, full, self.radius).value > 0.0:
+            full *= TRACE
+            full[int(self.gramian.diagonal().argmin())] = 1.0
+        return full
+
+    def judged(self, weights: Array, iterations: int) -> Solution:
+        """The weights and their gap."""
+        weights = self.lifted(weights)
+        gap, non_conflicting = judgement(self._exact, weights, self.radius)
+        return Solution(weights, gap, iterations, gap <= self.target, non_conflicting)
+
+    def objective(self, weights: Array) -> float:
+        """F(w)."""
+        value = direction_of(self._exact, self.lifted(weights), self.radius).value
+        return float(np.ldexp(value, self.exponent))
+
+
+class Mean(NamedTuple):
+    """h_i = <g_i, g0>, q² = ‖g0‖², and whether that is 0 up to the rounding of the Gramian."""
+
+    products: Extended
+    square: np.longdouble
+    zero: bool
+
+
+class Direction(NamedTuple):
+    """d = Σ_i coefficients_i g_i and F(w); d is ``free`` where w does not determine it."""
+
+    coefficients: Extended
+    value: np.longdouble
+    free: bool
+
+
+def certificate(gramian: Any, weights: Any, radius: float = 0.4) -> float:
+    """The gap (F(w) − min_i <g_i, d(w)>)/‖g0‖² >= 0 of ``weights`` (K,), dimensionless.
+
+    Computed in extended precision from these arguments alone. Weights that sum to 1 up to rounding are divided by
+    their sum first. Where g0 = 0 it is 0; where Jᵀw = 0, F(w) = 0 and d is that of the policy above.
+    Raises :class:`~mtlbench.solvers.InvalidGramian`, and :class:`ValueError` for weights outside the simplex or a
+    radius that is not a finite number >= 0.
+    """
+    exact, w, _ = arguments(gramian, weights, radius)
+    return judgement(exact, w, float(radius))[0]
+
+
+def objective(gramian: Any, weights: Any, radius: float = 0.4) -> float:
+    """F(w) = wᵀGe/K + radius ‖g0‖ √(wᵀGw), in the unit of ``gramian``, in extended precision; 0 where g0 or Jᵀw is 0.
+
+    Raises like the certificate.
+    """
+    exact, w, exponent = arguments(gramian, weights, radius)
+    return float(np.ldexp(direction_of(exact, w, float(radius)).value, exponent))
+
+
+def direction_weights(gramian: Any, weights: Any, radius: float = 0.4) -> Array:
+    """The coefficients v (K,) of d = Jᵀv: v = e/K + radius ‖g0‖ w/‖Jᵀw‖, or by the policy where that is 0/0.
+
+    They do not sum to 1 and may be negative only where Jᵀw = 0. Raises like the certificate.
+    """
+    exact, w, _ = arguments(gramian, weights, radius)
+    return direction_of(exact, w, float(radius)).coefficients.astype(np.float64)
+
+
+def tolerated_gap(gramian: Any, tolerance: float = 1e-11, radius: float = 0.4) -> float:
+    """The largest gap that counts as converged: tolerance + eps (1 + radius) max_i d_i / ‖g0‖.
+
+    The second term is what rounding w to float64 costs; no algorithm can beat it. Where the gradients do not cancel in
+    the mean it is nothing, whatever their norms. ``tolerance`` alone where g0 = 0: the gap is then exactly 0.
+    """
+    check_radius(radius)
+    return tolerated(normalised(as_gramian(gramian))[0], tolerance, float(radius))
+
+
+def tolerated(gramian: Array, tolerance: float, radius: float) -> float:
+    """:func:`tolerated_gap` of a scaled Gramian that is known to be valid."""
+    mean = mean_of(gramian.astype(np.longdouble))
+    if mean.zero or radius == 0.0:
+        return tolerance
+    return tolerance + EPS * (1.0 + radius) * float(np.sqrt(gramian.diagonal().max() / mean.square))
+
+
+def check_radius(radius: Any) -> None:
+    """Raise :class:`ValueError` unless ``radius`` is a finite number >= 0."""
+    if isinstance(radius, bool) or not isinstance(radius, int | float | np.number) or not 0.0 <= radius < np.inf:
+        raise ValueError(f"radius must be a finite number >= 0, in units of the mean gradient's norm, got {radius!r}")
+
+
+def arguments(gramian: Any, weights: Any, radius: Any) -> tuple[Extended, Array, int]:
+    """The scaled Gramian in extended precision, the weights, and the exponent of the scale."""
+    check_radius(radius)
+    scaled, exponent = normalised(as_gramian(gramian))
+    return scaled.astype(np.longdouble), as_weights(weights, len(scaled)), exponent
+
+
+def as_weights(weights: Any, size: int) -> Array:
+    """``weights`` as float64 (K,); :class:`ValueError` unless they lie in the simplex (sum within 1e-6 of 1)."""
+    if hasattr(weights, "detach") and hasattr(weights, "cpu"):
+        weights = weights.detach().cpu().double().numpy()
+    w = np.asarray(weights, dtype=np.float64)
+    if w.shape != (size,):
+        raise ValueError(f"{size} tasks have weights of shape ({size},), got {w.shape}")
+    if not (w >= 0.0).all() or not abs(float(w.sum()) - 1.0) <= 1e-6:
+        raise ValueError(f"weights must be non-negative and sum to 1, got smallest {w.min():.3g} and sum {w.sum():.9g}")
+    return w
+
+
+def standing(ball: Ball, weights: Array, products: Array) -> bool:
+    """Whether u = Jᵀw is 0 by the rule of the room, in float64; ``products`` is Gw."""
+    reach = float(weights @ np.sqrt(ball.gramian.diagonal()))
+    return not float(weights @ products) > len(weights) * ZERO * reach**2
+
+
+def mean_of(gramian: Extended) -> Mean:
+    """The mean gradient's products and squared norm."""
+    size = len(gramian)
+    products = gramian.sum(axis=1) / size if size else gramian.sum(axis=1)
+    square = max(products.sum() / max(size, 1), np.longdouble(0))
+    lengths = np.sqrt(gramian.diagonal()).sum()
+    return Mean(products, square, bool(size * square <= ZERO * lengths**2))
+
+
+def direction_of(gramian: Extended, weights: Array, radius: float) -> Direction:
+    """d(w) and F(w), by the policies of the room where w does not determine d."""
+    size = len(gramian)
+    mean = mean_of(gramian)
+    if mean.zero:
+        return Direction(np.zeros(size, dtype=np.longdouble), np.longdouble(0), True)
+    uniform = np.full(size, 1 / np.longdouble(size))
+    w = weights.astype(np.longdouble)
+    w /= w.sum()
+    if radius == 0.0:
+        return Direction(uniform, np.longdouble(mean.products @ w), False)
+    square = np.longdouble(w @ (gramian @ w))
+    if square > size * ZERO * (w @ np.sqrt(gramian.diagonal())) ** 2:
+        reach = radius * np.sqrt(mean.square)
+        length = np.sqrt(square)
+        return Direction(uniform + (reach / length) * w, np.longdouble(mean.products @ w) + reach * length, False)
+    return Direction(standstill(gramian, mean, weights > 0.0, radius), np.longdouble(0), True)
+
+
+def standstill(gramian: Extended, mean: Mean, support: NDArray[np.bool_], radius: float) -> Extended:
+    """The d of the policy for Jᵀw = 0, as coefficients: 0, or the part of g0 orthogonal to the support's gradients."""
+    size = len(gramian)
+    coefficients = np.full(size, 1 / np.longdouble(size))
+    if radius >= 1.0:
+        return 0 * coefficients
+    lengths = np.sqrt(gramian.diagonal())
+    rows = np.flatnonzero(support & (lengths > 0))
+    if not len(rows):
+        return coefficients
+    scale = lengths[rows]
+    cosines = gramian[np.ix_(rows, rows)] / scale[:, None] / scale
+    values, vectors = np.linalg.eigh(cosines.astype(np.float64))
+    kept = values > size * ZERO * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
+    right = mean.products[rows] / scale
+    along = np.zeros(len(rows), dtype=np.longdouble)
+    for _ in range(3):
+        residual = right - cosines @ along
+        along = along + vectors @ ((vectors.T @ residual) / values)
+    length = np.sqrt(max(along @ (cosines @ along), np.longdouble(0)))
+    reach = radius * np.sqrt(mean.square)
+    coefficients[rows] -= (min(1, reach / length) if length > 0 else 1) * along / scale
+    return coefficients
+
+
+def judgement(gramian: Extended, weights: Array, radius: float) -> tuple[float, bool]:
+    """The gap, and whether no task conflicts: <g_i, d> >= −4 K eps d_i Σ_j |v_j| d_j, the rounding of the product."""
+    direction = direction_of(gramian, weights, radius)
+    products = gramian @ direction.coefficients
+    lengths = np.sqrt(gramian.diagonal())
+    rounding = 4 * len(gramian) * EPS * lengths * (lengths @ np.abs(direction.coefficients))
+    non_conflicting = bool((products >= -rounding).all())
+    mean = mean_of(gramian)
+    if mean.zero:
+        return 0.0, non_conflicting
+    return float(max(direction.value - products.min(), np.longdouble(0)) / mean.square), non_conflicting
