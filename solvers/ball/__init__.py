@@ -60,9 +60,9 @@ def solve(
     <g0, d> >= (1 − radius) ‖g0‖²; from 1 on that is lost, while the problem stays convex. 0: d = g0, and w is the
     vertex of the smallest <g_i, g0>, lowest index first.
     The direction d = g0 + radius ‖g0‖ Jᵀw/‖Jᵀw‖ has the coefficients :func:`direction_weights`.
-    Converged: gap <= tolerance + eps (1 + radius) max_i d_i/‖g0‖ with d_i = √G_ii (:func:`tolerated_gap`); reaching
+    Converged: gap <= tolerance + eps radius max_i G_ii/‖g0‖² (:func:`tolerated_gap`); reaching
     ``max_iterations`` is never counted as success. g0 = 0 (eᵀGe <= 64 K eps (Σ d_i)²) has uniform weights, d = 0 and
-    gap 0. A zero row has weight 0 where the others alone have F <= 0, and otherwise all but 2⁻⁶⁰ of it.
+    gap 0, d_i = √G_ii. A zero row has weight 0 where the others alone have F <= 0, and otherwise all but 2⁻⁶⁰ of it.
     options: keyword arguments of the algorithm's own ``start``.
     Raises :class:`~mtlbench.solvers.InvalidGramian` for a malformed Gramian, :class:`ValueError` for any other
     argument, :class:`~mtlbench.solvers.SolverFailed` where a solver package fails.

@@ -147,11 +147,11 @@ class Mean(NamedTuple):
 
 
 class Direction(NamedTuple):
-    """d = Σ_i coefficients_i g_i and F(w); d is ``free`` where w does not determine it."""
+    """d = Σ_i coefficients_i g_i, its products <g_i, d>, and F(w)."""
 
     coefficients: Extended
+    products: Extended
     value: np.longdouble
-    free: bool
 
 
 def certificate(gramian: Any, weights: Any, radius: float = 0.4) -> float:
@@ -185,10 +185,11 @@ def direction_weights(gramian: Any, weights: Any, radius: float = 0.4) -> Array:
 
 
 def tolerated_gap(gramian: Any, tolerance: float = 1e-11, radius: float = 0.4) -> float:
-    """The largest gap that counts as converged: tolerance + eps (1 + radius) max_i d_i / ‖g0‖.
+    """The largest gap that counts as converged: tolerance + eps radius max_i G_ii/‖g0‖².
 
-    The second term is what rounding w to float64 costs; no algorithm can beat it. Where the gradients do not cancel in
-    the mean it is nothing, whatever their norms. ``tolerance`` alone where g0 = 0: the gap is then exactly 0.
+    The second term is what rounding w to float64 costs; no algorithm can beat it. An error of eps w_j turns u by up to
+    eps Σ_j w_j d_j/‖u‖, which moves <g_i, d> by radius ‖g0‖ d_i times that, and where the gradients nearly cancel in
+    the mean ‖u‖ is of the order of ‖g0‖. Otherwise it is nothing, whatever the norms. ``tolerance`` alone where g0 = 0.
     """
     check_radius(radius)
     return tolerated(normalised(as_gramian(gramian))[0], tolerance, float(radius))
@@ -199,7 +200,7 @@ def tolerated(gramian: Array, tolerance: float, radius: float) -> float:
     mean = mean_of(gramian.astype(np.longdouble))
     if mean.zero or radius == 0.0:
         return tolerance
-    return tolerance + EPS * (1.0 + radius) * float(np.sqrt(gramian.diagonal().max() / mean.square))
+    return tolerance + EPS * radius * float(gramian.diagonal().max() / mean.square)
 
 
 def check_radius(radius: Any) -> None:
@@ -246,55 +247,53 @@ def direction_of(gramian: Extended, weights: Array, radius: float) -> Direction:
     """d(w) and F(w), by the policies of the room where w does not determine d."""
     size = len(gramian)
     mean = mean_of(gramian)
+    zero, nothing = np.longdouble(0), np.zeros(size, dtype=np.longdouble)
     if mean.zero:
-        return Direction(np.zeros(size, dtype=np.longdouble), np.longdouble(0), True)
+        return Direction(nothing, nothing, zero)
     uniform = np.full(size, 1 / np.longdouble(size))
     w = weights.astype(np.longdouble)
     w /= w.sum()
+    value = np.longdouble(mean.products @ w)
     if radius == 0.0:
-        return Direction(uniform, np.longdouble(mean.products @ w), False)
-    square = np.longdouble(w @ (gramian @ w))
+        return Direction(uniform, mean.products, value)
+    products = gramian @ w
+    square = np.longdouble(w @ products)
     if square > size * ZERO * (w @ np.sqrt(gramian.diagonal())) ** 2:
-        reach = radius * np.sqrt(mean.square)
-        length = np.sqrt(square)
-        return Direction(uniform + (reach / length) * w, np.longdouble(mean.products @ w) + reach * length, False)
-    return Direction(standstill(gramian, mean, weights > 0.0, radius), np.longdouble(0), True)
-
-
-def standstill(gramian: Extended, mean: Mean, support: NDArray[np.bool_], radius: float) -> Extended:
-    """The d of the policy for Jᵀw = 0, as coefficients: 0, or the part of g0 orthogonal to the support's gradients."""
-    size = len(gramian)
-    coefficients = np.full(size, 1 / np.longdouble(size))
+        length, reach = np.sqrt(square), radius * np.sqrt(mean.square)
+        # h is added, not computed again in Gv: where g0 is small its rounding is large, here it is the same as F's.
+        share = reach / length
+        return Direction(uniform + share * w, mean.products + share * products, value + reach * length)
     if radius >= 1.0:
-        return 0 * coefficients
-    lengths = np.sqrt(gramian.diagonal())
-    rows = np.flatnonzero(support & (lengths > 0))
-    if not len(rows):
-        return coefficients
-    scale = lengths[rows]
-    cosines = gramian[np.ix_(rows, rows)] / scale[:, None] / scale
+        return Direction(nothing, nothing, zero)
+    along = least_squares(gramian, mean.products, np.flatnonzero(weights))
+    products = gramian @ along
+    reach, length = radius * np.sqrt(mean.square), np.sqrt(max(along @ products, zero))
+    share = reach / length if length > reach else np.longdouble(1)
+    return Direction(uniform - share * along, mean.products - share * products, zero)
+
+
+def least_squares(gramian: Extended, right: Extended, support: NDArray[np.intp]) -> Extended:
+    """The coefficients of the part of g0 along the gradients of the support; ``right`` is h."""
+    lengths = np.sqrt(gramian.diagonal()[support])
+    scale = np.where(lengths > 0, lengths, 1)
+    cosines = gramian[np.ix_(support, support)] / scale[:, None] / scale
     values, vectors = np.linalg.eigh(cosines.astype(np.float64))
-    kept = values > size * ZERO * values[-1]
+    # Where 0 is in the hull of the support, its cosines are singular: what is below rounding is left out.
+    kept = values > len(gramian) * ZERO * values[-1]
     values, vectors = values[kept], vectors[:, kept]
-    right = mean.products[rows] / scale
-    along = np.zeros(len(rows), dtype=np.longdouble)
+    solution = np.zeros(len(support), dtype=np.longdouble)
     for _ in range(3):
-        residual = right - cosines @ along
-        along = along + vectors @ ((vectors.T @ residual) / values)
-    length = np.sqrt(max(along @ (cosines @ along), np.longdouble(0)))
-    reach = radius * np.sqrt(mean.square)
-    coefficients[rows] -= (min(1, reach / length) if length > 0 else 1) * along / scale
+        solution = solution + vectors @ ((vectors.T @ (right[support] / scale - cosines @ solution)) / values)
+    coefficients = np.zeros(len(gramian), dtype=np.longdouble)
+    coefficients[support] = solution / scale
     return coefficients
 
 
 def judgement(gramian: Extended, weights: Array, radius: float) -> tuple[float, bool]:
     """The gap, and whether no task conflicts: <g_i, d> >= −4 K eps d_i Σ_j |v_j| d_j, the rounding of the product."""
     direction = direction_of(gramian, weights, radius)
-    products = gramian @ direction.coefficients
     lengths = np.sqrt(gramian.diagonal())
     rounding = 4 * len(gramian) * EPS * lengths * (lengths @ np.abs(direction.coefficients))
-    non_conflicting = bool((products >= -rounding).all())
-    mean = mean_of(gramian)
-    if mean.zero:
-        return 0.0, non_conflicting
-    return float(max(direction.value - products.min(), np.longdouble(0)) / mean.square), non_conflicting
+    non_conflicting = bool((direction.products >= -rounding).all())
+    difference = max(direction.value - direction.products.min(), np.longdouble(0))
+    return float(difference / mean_of(gramian).square) if difference > 0 else 0.0, non_conflicting

@@ -35,6 +35,8 @@ from .problem import EPS, Ball, standing
 
 FAR = 16.0
 """The factor by which s moves while its bracket is open on that side."""
+SAME = 1e-12
+"""Relative distance of two s that are one and the same but for rounding."""
 SWEEPS = 8
 """Refinements of one solution: each gains log10(1/(eps condition)) digits, so 8 make up for a condition of 1e14."""
 
@@ -72,17 +74,29 @@ def step(ball: Ball, state: State, products: Array, iteration: int) -> State:
     if not state.high > state.low * (1.0 + 4.0 * EPS) or (iteration > 1 and standing(ball, state.weights, products)):
         return state
     weights = min_norm.solve(shifted(ball, s)).weights
-    square = float(weights @ (ball.gramian @ weights))
-    if s * ball.radius * ball.mean_length < max(square, 0.0) ** 0.5:
+    products = ball.gramian @ weights
+    if standing(ball, weights, products):
+        return state._replace(weights=weights)
+    if s * ball.radius * ball.mean_length < float(weights @ products) ** 0.5:
         low, high = s, state.high
     else:
         low, high = state.low, s
     x, root = piece(*system, np.flatnonzero(weights))
     if root > 0.0:
         weights = x
-    if not low < root < high:
-        root = FAR * low if high == np.inf else high / FAR if low == 0.0 else (low * high) ** 0.5
+    if abs(root - s) <= SAME * s:
+        # The support found at the root is the one whose root this is: there is nothing else to try.
+        low = high = s
+    elif not low < root < high:
+        root = between(low, high, ball.radius)
     return State(weights, system, root, low, high)
+
+
+def between(low: float, high: float, radius: float) -> float:
+    """A point of the bracket in the middle of its logarithms, or well inside where it is open."""
+    if low > 0.0:
+        return (low * high) ** 0.5 if high < np.inf else FAR * low
+    return high / FAR if high < np.inf else 1.0 / radius
 
 
 def shifted(ball: Ball, s: float) -> Array:
