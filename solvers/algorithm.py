@@ -70,8 +70,8 @@ class Algorithm:
     iterative: bool
     reach: Reach
     start: Callable[..., State] | None = None
-    step: Callable[[Array, Any, Array, int], State] | None = None
-    direct: Callable[[Array, int], tuple[Array, int]] | None = None
+    step: Callable[[Any, Any, Array, int], State] | None = None
+    direct: Callable[[Any, int], tuple[Array, int]] | None = None
     closed_form: bool = True
     monotone: bool = False
     bound: Callable[..., float | None] | None = None

@@ -2,7 +2,7 @@
 
 ``problem.py`` states it, certifies any weights and says what happens where 0/0 leaves the direction open; each other
 file is one algorithm, found by its ``ALGORITHM`` and run by the driver of all rooms until that certificate says stop.
-No algorithm of the room calls another; ``reduction`` calls the room :mod:`~mtlbench.solvers.min_norm`, as its name says.
+No algorithm of the room calls another; ``reduction`` calls the room ``min_norm``, as its name says.
 
 >>> solution = solve([[1.0, 0.0], [0.0, 4.0]])
 >>> solution.converged

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..algorithm import Algorithm, SolverFailed
 from ..gramian import Array, check, unit_diagonal
-from .problem import ZERO, Ball, Extended, judgement
+from .problem import ZERO, Ball, Extended, extended, judgement
 
 SETTINGS = {
     "tol_gap_abs": 1e-14,
@@ -52,8 +52,7 @@ def direct(ball: Ball, max_iterations: int) -> tuple[Array, int]:
     :class:`~mtlbench.solvers.SolverFailed` where the package gives no solution.
     """
     check(ball.gramian)
-    exact = ball.gramian.astype(np.longdouble)
-    lengths = np.sqrt(ball.gramian.diagonal())
+    given, lengths = extended(ball.gramian), ball.lengths
     best, smallest, spent = np.full(len(lengths), 1.0 / len(lengths)), np.inf, 0
     for unit in dict.fromkeys([float(lengths.min()), float(lengths.max())]):
         y, iterations = interior_point(ball, unit / lengths, max_iterations - spent)
@@ -62,9 +61,9 @@ def direct(ball: Ball, max_iterations: int) -> tuple[Array, int]:
         # At its limit the package is judged where it stands.
         if spent < max_iterations:
             supports = dict.fromkeys(tuple(np.flatnonzero(y > share * y.max())) for share in NEAR_ZERO)
-            found += [polished(ball, exact, found[0], np.array(support)) for support in supports]
+            found += [polished(ball, given.gramian, found[0], np.array(support)) for support in supports]
         for weights in found:
-            gap = judgement(exact, weights, ball.radius)[0]
+            gap = judgement(given, weights, ball.radius)[0]
             if gap < smallest:
                 best, smallest = weights, gap
         if smallest <= GOOD or spent >= max_iterations:

@@ -32,7 +32,7 @@ class State(NamedTuple):
 
 def start(ball: Ball, exponent: int) -> State:
     """Everything on the task of the smallest F(e_i) = h_i + c q ‖g_i‖."""
-    values = ball.mean_products + ball.radius * ball.mean_length * np.sqrt(ball.gramian.diagonal())
+    values = ball.mean_products + ball.radius * ball.mean_length * ball.lengths
     weights = np.zeros(len(values))
     weights[int(values.argmin())] = 1.0
     return State(weights)

@@ -38,6 +38,8 @@ Extended = NDArray[np.longdouble]
 EPS = 2.0**-52
 ZERO = 64.0 * EPS
 """A squared norm below this, times K and relative to what its terms could sum to, is the rounding of the Gramian."""
+SCREEN = 1e4
+"""The gap in float64 that is worth a certificate, in units of the tolerated one."""
 TRACE = 2.0**-60
 """The share that the other tasks keep beside a zero row: enough to say the direction, nothing in F."""
 
@@ -45,13 +47,14 @@ TRACE = 2.0**-60
 class Ball(NamedTuple):
     """What the room's algorithms receive: rows that are not zero, a mean that is not zero, a radius c > 0.
 
-    gramian: (K, K), scaled; mean_products: h in extended precision; mean_length: q.
+    gramian: (K, K), scaled; mean_products: h in extended precision; mean_length: q; lengths: d_i.
     """
 
     gramian: Array
     radius: float
     mean_products: Extended
     mean_length: float
+    lengths: Array
 
 
 class Problem:
@@ -65,27 +68,25 @@ class Problem:
         check_radius(radius)
         self.radius = float(radius)
         self.gramian, self.exponent = normalised(as_gramian(gramian))
-        self._exact = self.gramian.astype(np.longdouble)
+        self._given = extended(self.gramian)
+        self.target = tolerated(self._given, tolerance, self.radius)
         self._rows = np.flatnonzero(self.gramian.diagonal())
-        mean = mean_of(self._exact)
-        self._zero_mean, self._products = mean.zero, mean.products
-        self.target = tolerated(self.gramian, tolerance, self.radius)
-        kept = self.gramian
-        if len(self._rows) < len(kept):
-            kept = np.ascontiguousarray(kept[np.ix_(self._rows, self._rows)])
-            mean = mean_of(kept.astype(np.longdouble))
-        self.subject = Ball(kept, self.radius, mean.products, float(np.sqrt(mean.square)))
-        self._h = mean.products.astype(np.float64)
-        self._longest = float(np.sqrt(kept.diagonal().max(initial=0.0)))
+        kept, rows = self._given, self.gramian
+        if 0 < len(self._rows) < len(rows):
+            rows = np.ascontiguousarray(rows[np.ix_(self._rows, self._rows)])
+            kept = extended(rows)
+        lengths = kept.lengths.astype(np.float64)
+        self.subject = Ball(rows, self.radius, kept.products, float(np.sqrt(kept.square)), lengths)
+        self._h = kept.products.astype(np.float64)
 
     def decided(self, closed_form: bool) -> Array | None:
         """g0 = 0 has uniform weights, radius 0 the vertex of the smallest h_i, one task w = (1)."""
         size = len(self.gramian)
-        if self._zero_mean:
+        if self._given.stationary:
             return np.full(size, 1.0 / size)
         if self.radius == 0.0:
             weights = np.zeros(size)
-            weights[int(self._products.argmin())] = 1.0
+            weights[int(self._given.products.argmin())] = 1.0
             return weights
         return self.lifted(np.ones(1)) if len(self._rows) == 1 else None
 
@@ -103,13 +104,8 @@ class Problem:
 
     def promising(self, weights: Array, gap: float) -> bool:
         """Whether the gap is within the tolerance but for its rounding."""
-        # The products' rounding, eps K d_i Σ w_j d_j, times c q/‖u‖; where that is much the certificate decides.
-        ball = self.subject
-        lengths = np.sqrt(ball.gramian.diagonal())
-        length = max(float(weights @ (ball.gramian @ weights)), 0.0) ** 0.5
-        scale = self._longest / ball.mean_length
-        share = float(weights @ lengths) / length if length > 0.0 else np.inf
-        return bool(gap <= self.target + 8.0 * len(weights) * EPS * scale * (scale + self.radius * share))
+        # Rounding is some eps K (max_i d_i/q)²: below the tolerance, or of the order of its floor where g0 is nearly 0.
+        return gap <= SCREEN * self.target
 
     def lifted(self, weights: Array) -> Array:
         """The algorithms' weights with those of the zero rows.
@@ -121,7 +117,7 @@ class Problem:
             return weights
         full = np.zeros(len(self.gramian))
         full[self._rows] = weights
-        if direction_of(self._exact, full, self.radius).value > 0.0:
+        if direction_of(self._given, full, self.radius).value > 0.0:
             full *= TRACE
             full[int(self.gramian.diagonal().argmin())] = 1.0
         return full
@@ -129,21 +125,23 @@ class Problem:
     def judged(self, weights: Array, iterations: int) -> Solution:
         """The weights and their gap."""
         weights = self.lifted(weights)
-        gap, non_conflicting = judgement(self._exact, weights, self.radius)
+        gap, non_conflicting = judgement(self._given, weights, self.radius)
         return Solution(weights, gap, iterations, gap <= self.target, non_conflicting)
 
     def objective(self, weights: Array) -> float:
         """F(w)."""
-        value = direction_of(self._exact, self.lifted(weights), self.radius).value
+        value = direction_of(self._given, self.lifted(weights), self.radius).value
         return float(np.ldexp(value, self.exponent))
 
 
-class Mean(NamedTuple):
-    """h_i = <g_i, g0>, q² = ‖g0‖², and whether that is 0 up to the rounding of the Gramian."""
+class Given(NamedTuple):
+    """A Gramian in extended precision with d_i, h_i = <g_i, g0> and q² = ‖g0‖²; ``stationary``: q is 0 by the rule."""
 
+    gramian: Extended
+    lengths: Extended
     products: Extended
     square: np.longdouble
-    zero: bool
+    stationary: bool
 
 
 class Direction(NamedTuple):
@@ -162,8 +160,8 @@ def certificate(gramian: Any, weights: Any, radius: float = 0.4) -> float:
     Raises :class:`~mtlbench.solvers.InvalidGramian`, and :class:`ValueError` for weights outside the simplex or a
     radius that is not a finite number >= 0.
     """
-    exact, w, _ = arguments(gramian, weights, radius)
-    return judgement(exact, w, float(radius))[0]
+    given, w, _ = arguments(gramian, weights, radius)
+    return judgement(given, w, float(radius))[0]
 
 
 def objective(gramian: Any, weights: Any, radius: float = 0.4) -> float:
@@ -171,8 +169,8 @@ def objective(gramian: Any, weights: Any, radius: float = 0.4) -> float:
 
     Raises like the certificate.
     """
-    exact, w, exponent = arguments(gramian, weights, radius)
-    return float(np.ldexp(direction_of(exact, w, float(radius)).value, exponent))
+    given, w, exponent = arguments(gramian, weights, radius)
+    return float(np.ldexp(direction_of(given, w, float(radius)).value, exponent))
 
 
 def direction_weights(gramian: Any, weights: Any, radius: float = 0.4) -> Array:
@@ -180,8 +178,8 @@ def direction_weights(gramian: Any, weights: Any, radius: float = 0.4) -> Array:
 
     They do not sum to 1 and may be negative only where Jᵀw = 0. Raises like the certificate.
     """
-    exact, w, _ = arguments(gramian, weights, radius)
-    return direction_of(exact, w, float(radius)).coefficients.astype(np.float64)
+    given, w, _ = arguments(gramian, weights, radius)
+    return direction_of(given, w, float(radius)).coefficients.astype(np.float64)
 
 
 def tolerated_gap(gramian: Any, tolerance: float = 1e-11, radius: float = 0.4) -> float:
@@ -192,15 +190,14 @@ def tolerated_gap(gramian: Any, tolerance: float = 1e-11, radius: float = 0.4) -
     the mean ‖u‖ is of the order of ‖g0‖. Otherwise it is nothing, whatever the norms. ``tolerance`` alone where g0 = 0.
     """
     check_radius(radius)
-    return tolerated(normalised(as_gramian(gramian))[0], tolerance, float(radius))
+    return tolerated(extended(normalised(as_gramian(gramian))[0]), tolerance, float(radius))
 
 
-def tolerated(gramian: Array, tolerance: float, radius: float) -> float:
-    """:func:`tolerated_gap` of a scaled Gramian that is known to be valid."""
-    mean = mean_of(gramian.astype(np.longdouble))
-    if mean.zero or radius == 0.0:
+def tolerated(given: Given, tolerance: float, radius: float) -> float:
+    """:func:`tolerated_gap` of a Gramian that is known to be valid."""
+    if given.stationary:
         return tolerance
-    return tolerance + EPS * radius * float(gramian.diagonal().max() / mean.square)
+    return tolerance + EPS * radius * float(given.lengths.max() ** 2 / given.square)
 
 
 def check_radius(radius: Any) -> None:
@@ -209,11 +206,11 @@ def check_radius(radius: Any) -> None:
         raise ValueError(f"radius must be a finite number >= 0, in units of the mean gradient's norm, got {radius!r}")
 
 
-def arguments(gramian: Any, weights: Any, radius: Any) -> tuple[Extended, Array, int]:
+def arguments(gramian: Any, weights: Any, radius: Any) -> tuple[Given, Array, int]:
     """The scaled Gramian in extended precision, the weights, and the exponent of the scale."""
     check_radius(radius)
     scaled, exponent = normalised(as_gramian(gramian))
-    return scaled.astype(np.longdouble), as_weights(weights, len(scaled)), exponent
+    return extended(scaled), as_weights(weights, len(scaled)), exponent
 
 
 def as_weights(weights: Any, size: int) -> Array:
@@ -230,70 +227,72 @@ def as_weights(weights: Any, size: int) -> Array:
 
 def standing(ball: Ball, weights: Array, products: Array) -> bool:
     """Whether u = Jᵀw is 0 by the rule of the room, in float64; ``products`` is Gw."""
-    reach = float(weights @ np.sqrt(ball.gramian.diagonal()))
+    reach = float(weights @ ball.lengths)
     return not float(weights @ products) > len(weights) * ZERO * reach**2
 
 
-def mean_of(gramian: Extended) -> Mean:
-    """The mean gradient's products and squared norm."""
+def extended(gramian: Array) -> Given:
+    """What is computed once from a scaled Gramian, in extended precision."""
     size = len(gramian)
-    products = gramian.sum(axis=1) / size if size else gramian.sum(axis=1)
-    square = max(products.sum() / max(size, 1), np.longdouble(0))
-    lengths = np.sqrt(gramian.diagonal()).sum()
-    return Mean(products, square, bool(size * square <= ZERO * lengths**2))
+    exact = gramian.astype(np.longdouble)
+    lengths = np.sqrt(exact.diagonal())
+    products = exact.sum(axis=1) / size
+    square = max(products.sum() / size, np.longdouble(0))
+    return Given(exact, lengths, products, square, bool(size * square <= ZERO * lengths.sum() ** 2))
 
 
-def direction_of(gramian: Extended, weights: Array, radius: float) -> Direction:
+def direction_of(given: Given, weights: Array, radius: float) -> Direction:
     """d(w) and F(w), by the policies of the room where w does not determine d."""
+    gramian, h = given.gramian, given.products
     size = len(gramian)
-    mean = mean_of(gramian)
     zero, nothing = np.longdouble(0), np.zeros(size, dtype=np.longdouble)
-    if mean.zero:
+    if given.stationary:
         return Direction(nothing, nothing, zero)
     uniform = np.full(size, 1 / np.longdouble(size))
     w = weights.astype(np.longdouble)
     w /= w.sum()
-    value = np.longdouble(mean.products @ w)
+    value = np.longdouble(h @ w)
     if radius == 0.0:
-        return Direction(uniform, mean.products, value)
+        return Direction(uniform, h, value)
+    reach = radius * np.sqrt(given.square)
     products = gramian @ w
     square = np.longdouble(w @ products)
-    if square > size * ZERO * (w @ np.sqrt(gramian.diagonal())) ** 2:
-        length, reach = np.sqrt(square), radius * np.sqrt(mean.square)
+    if square > size * ZERO * (w @ given.lengths) ** 2:
+        length = np.sqrt(square)
         # h is added, not computed again in Gv: where g0 is small its rounding is large, here it is the same as F's.
         share = reach / length
-        return Direction(uniform + share * w, mean.products + share * products, value + reach * length)
+        return Direction(uniform + share * w, h + share * products, value + reach * length)
     if radius >= 1.0:
         return Direction(nothing, nothing, zero)
-    along = least_squares(gramian, mean.products, np.flatnonzero(weights))
+    along = least_squares(given, np.flatnonzero(weights))
     products = gramian @ along
-    reach, length = radius * np.sqrt(mean.square), np.sqrt(max(along @ products, zero))
+    length = np.sqrt(np.maximum(along @ products, zero))
     share = reach / length if length > reach else np.longdouble(1)
-    return Direction(uniform - share * along, mean.products - share * products, zero)
+    return Direction(uniform - share * along, h - share * products, zero)
 
 
-def least_squares(gramian: Extended, right: Extended, support: NDArray[np.intp]) -> Extended:
-    """The coefficients of the part of g0 along the gradients of the support; ``right`` is h."""
-    lengths = np.sqrt(gramian.diagonal()[support])
+def least_squares(given: Given, support: NDArray[np.intp]) -> Extended:
+    """The coefficients of the part of g0 along the gradients of the support."""
+    lengths = given.lengths[support]
     scale = np.where(lengths > 0, lengths, 1)
-    cosines = gramian[np.ix_(support, support)] / scale[:, None] / scale
+    cosines = given.gramian[np.ix_(support, support)] / scale[:, None] / scale
+    right = given.products[support] / scale
     values, vectors = np.linalg.eigh(cosines.astype(np.float64))
     # Where 0 is in the hull of the support, its cosines are singular: what is below rounding is left out.
-    kept = values > len(gramian) * ZERO * values[-1]
+    kept = values > len(given.lengths) * ZERO * values[-1]
     values, vectors = values[kept], vectors[:, kept]
     solution = np.zeros(len(support), dtype=np.longdouble)
     for _ in range(3):
-        solution = solution + vectors @ ((vectors.T @ (right[support] / scale - cosines @ solution)) / values)
-    coefficients = np.zeros(len(gramian), dtype=np.longdouble)
+        solution = solution + vectors @ ((vectors.T @ (right - cosines @ solution)) / values)
+    coefficients = np.zeros(len(given.lengths), dtype=np.longdouble)
     coefficients[support] = solution / scale
     return coefficients
 
 
-def judgement(gramian: Extended, weights: Array, radius: float) -> tuple[float, bool]:
+def judgement(given: Given, weights: Array, radius: float) -> tuple[float, bool]:
     """The gap, and whether no task conflicts: <g_i, d> >= −4 K eps d_i Σ_j |v_j| d_j, the rounding of the product."""
-    direction = direction_of(gramian, weights, radius)
-    lengths = np.sqrt(gramian.diagonal())
-    rounding = 4 * len(gramian) * EPS * lengths * (lengths @ np.abs(direction.coefficients))
+    direction = direction_of(given, weights, radius)
+    rounding = 4 * len(weights) * EPS * given.lengths * (given.lengths @ np.abs(direction.coefficients))
     non_conflicting = bool((direction.products >= -rounding).all())
-    difference = max(direction.value - direction.products.min(), np.longdouble(0))
-    return float(difference / mean_of(gramian).square) if difference > 0 else 0.0, non_conflicting
+    difference = direction.value - direction.products.min()
+    return float(difference / given.square) if difference > 0 else 0.0, non_conflicting

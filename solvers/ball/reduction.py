@@ -62,7 +62,7 @@ class State(NamedTuple):
 
 
 def start(ball: Ball, exponent: int) -> State:
-    """Everything on the task of the smallest h_i, which is the solution for a small radius; s = 1/c, where u = g0 is."""
+    """Everything on the task of the smallest h_i, the solution for small c; s = 1/c, the root if u were g0."""
     weights = np.zeros(len(ball.gramian))
     weights[int(ball.mean_products.argmin())] = 1.0
     return State(weights, scaled_system(ball), 0.0 if ball.radius >= 1.0 else 1.0 / ball.radius)
