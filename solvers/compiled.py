@@ -30,23 +30,35 @@ def compiled(function: Function) -> Function:
 
 
 @compiled
+def multiplied(x: float, y: float) -> tuple[float, float]:
+    """x y as (high, low), exactly."""
+    product = x * y
+    a = SPLITTER * x
+    a = a - (a - x)
+    b = SPLITTER * y
+    b = b - (b - y)
+    c = x - a
+    d = y - b
+    return product, c * d - (((product - a * b) - c * b) - a * d)
+
+
+@compiled
+def added(x: float, y: float) -> tuple[float, float]:
+    """x + y as (high, low), exactly."""
+    total = x + y
+    back = total - x
+    return total, (x - (total - back)) + (y - back)
+
+
+@compiled
 def dot(x: Array, y: Array) -> tuple[float, float]:
     """Σ_i x_i y_i of two vectors as (high, low), its relative error some 1e-32 times the condition of the sum."""
     high = 0.0
     low = 0.0
     for i in range(len(x)):
-        product = x[i] * y[i]
-        a = SPLITTER * x[i]
-        a = a - (a - x[i])
-        b = SPLITTER * y[i]
-        b = b - (b - y[i])
-        c = x[i] - a
-        d = y[i] - b
-        rest = c * d - (((product - a * b) - c * b) - a * d)
-        total = high + product
-        back = total - high
-        low += ((high - (total - back)) + (product - back)) + rest
-        high = total
+        product, rest = multiplied(x[i], y[i])
+        high, lost = added(high, product)
+        low += lost + rest
     return high + low, (high - (high + low)) + low
 
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from .. import driver
 from ..algorithm import Algorithm, discover, find
 from ..gramian import InvalidGramian
@@ -67,6 +69,12 @@ def solve(
     driver.check_tolerance(tolerance)
     driver.check_limit(max_iterations)
     record.check_options(options)
+    if record.quick is not None and type(gramian) is np.ndarray and gramian.dtype == np.float64:
+        square = gramian.ndim == 2 and gramian.shape[0] == gramian.shape[1] > 0
+        if square and gramian.flags.carray:
+            weights, gap, iterations, certified, non_conflicting = record.quick(gramian, float(tolerance))
+            if certified:
+                return Solution(weights, gap, iterations, True, non_conflicting)
     return driver.solve(record, Problem(gramian, tolerance), tolerance, max_iterations, options)
 
 

@@ -6,11 +6,12 @@ support, which is (Gw)_i >= wᵀGw. M = C + v vᵀ is positive definite on every
 is singular or 0 lies in the hull. s_i is the power of two next to √G_ii, so that scaling rounds nothing: the diagonal
 of C lies in [¼, 1), and "unit diagonal" is meant up to that factor.
 
-The full support is tried first (then its positive part): dense supports are the costly ones to build task by task.
-From there each step adds the task that violates Cx >= (1 − vᵀx) v most, its row appended to the Cholesky factor; where
-an x_i would become negative, the step walks to the boundary and drops that task. Solutions are refined with residuals
-in extended precision, twice where they are made anew; a factor with a pivot below 1e-10 (tasks that nearly depend on
-each other) is computed in extended precision altogether.
+The first step is compiled block pivoting in float64 (:mod:`.pivoting`), which the certificate nearly always accepts.
+Otherwise its support is solved again in extended precision, and from there each step adds the task that violates
+Cx >= (1 − vᵀx) v most, its row appended to the Cholesky factor; where an x_i would become negative, the step walks to
+the boundary and drops that task. Solutions are refined with residuals in extended precision, twice where they are made
+anew; a factor with a pivot below 1e-10 (tasks that nearly depend on each other) is computed in extended precision
+altogether.
 
 Source: P. Wolfe, Finding the nearest point in a polytope, Mathematical Programming 11 (1976); C. Lawson & R. Hanson,
 Solving Least Squares Problems (1974), chapter 23; finite, because every step lowers f to the minimum over its support,
@@ -27,14 +28,15 @@ from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 
 from ..algorithm import Algorithm, everywhere
 from ..gramian import Array
+from .pivoting import weighed
 from .problem import EPS, Extended, best_rounding, cheapest_vertex, vertex
+from .quick import quick
 
 Indices = NDArray[np.intp]
 Factor = Array | Extended
 """A lower Cholesky factor: float64 where refinement makes up for its rounding, extended where it could not."""
 
 SMALL_PIVOT = 1e-10
-NO_PIVOT = 1e-13
 DUST = (1e-14, 1e-11, 1e-8)
 
 
@@ -50,29 +52,30 @@ class System(NamedTuple):
 class State(NamedTuple):
     """``x`` solves the system on ``support`` (in the order of the Cholesky ``factor``); ``barred`` may not enter.
 
-    ``trims``: how many shares of :data:`DUST` were tried.
+    ``trims``: how many shares of :data:`DUST` were tried. Before extended precision begins there are weights only.
     """
 
     weights: Array
-    system: System | None
-    x: Extended
-    support: Indices
-    factor: Factor
+    pivoted: bool = False
+    system: System | None = None
+    x: Extended = np.empty(0, dtype=np.longdouble)
+    support: Indices = np.empty(0, dtype=np.intp)
+    factor: Factor = np.empty((0, 0))
     barred: frozenset[int] = frozenset()
     trims: int = 0
 
 
 def start(gramian: Array, exponent: int) -> State:
     """Everything on the shortest gradient."""
-    i = cheapest_vertex(gramian)
-    weights = vertex(len(gramian), i)
-    return State(weights, None, weights.astype(np.longdouble), np.array([i]), np.empty((0, 0)))
+    return State(vertex(len(gramian), cheapest_vertex(gramian)))
 
 
 def step(gramian: Array, state: State, products: Array, iteration: int) -> State:
-    """First the full support; from then on one task enters, and those that it makes superfluous leave."""
+    """Block pivoting in float64; the same support in extended precision; from then on one task enters in each step."""
+    if not state.pivoted:
+        return State(weighed(gramian)[0], pivoted=True)
     if state.system is None:
-        return full_support(scaled_system(gramian), int(state.support[0]))
+        return begun(gramian, state.weights)
     system, x = state.system, state.x
     descent = (system.exact_v - system.exact_matrix @ x).astype(np.float64)
     descent[state.support] = 0.0
@@ -85,7 +88,7 @@ def step(gramian: Array, state: State, products: Array, iteration: int) -> State
     if not value(system, new_x) < value(system, x):
         # Only rounding said that this task lowers f: barred until another one does, so no support ever returns.
         return state._replace(barred=state.barred | {entering})
-    return State(weights_of(system, new_x), system, new_x, support, factor, frozenset(), state.trims)
+    return State(weights_of(system, new_x), True, system, new_x, support, factor, trims=state.trims)
 
 
 def trimmed(gramian: Array, state: State) -> State:
@@ -101,7 +104,8 @@ def trimmed(gramian: Array, state: State) -> State:
         if len(kept) < len(state.support):
             x = np.where(state.x > DUST[trims] * state.x.max(), state.x, 0)
             x, support, factor = walk(state.system, x, kept)
-            return State(weights_of(state.system, x), state.system, x, support, factor, state.barred, trims + 1)
+            weights = weights_of(state.system, x)
+            return State(weights, True, state.system, x, support, factor, state.barred, trims + 1)
     if state.trims > len(DUST):
         return state
     weights = state.system.exact_v * state.x
@@ -130,27 +134,19 @@ def value(system: System, x: Extended) -> np.longdouble:
     return np.longdouble(x @ (system.exact_matrix @ x / 2 - system.exact_v))
 
 
-def full_support(system: System, shortest: int) -> State:
-    """Solve on all tasks, then on those that came out positive, until all are; the shortest gradient if it is lower."""
-    size = len(system.v)
-    support: Indices = np.arange(size)
-    x = np.zeros(size, dtype=np.longdouble)
-    x[shortest] = system.exact_v[shortest] / system.exact_matrix[shortest, shortest]
-    factor, failed = dpotrf(system.matrix, lower=1)
-    while not failed and factor.diagonal().min() ** 2 >= NO_PIVOT:
-        solution = dpotrs(factor, system.v[support], lower=1)[0]
-        positive = solution > 0.0
-        if positive.all():
-            dense = np.zeros(size, dtype=np.longdouble)
-            dense[support] = solution
-            dense, support, factor = walk(system, dense, support)
-            if value(system, dense) < value(system, x):
-                return State(weights_of(system, dense), system, dense, support, factor)
-            break
-        support = support[positive]
-        factor, failed = dpotrf(system.matrix[support[:, None], support], lower=1)
-    alone = np.sqrt(system.matrix[shortest : shortest + 1, shortest : shortest + 1])
-    return State(weights_of(system, x), system, x, np.array([shortest]), alone)
+def begun(gramian: Array, weights: Array) -> State:
+    """The minimum on the support of ``weights``; on the shortest gradient alone if that is lower."""
+    system = scaled_system(gramian)
+    alone = vertex(len(weights), cheapest_vertex(gramian)).astype(np.longdouble)
+    found = [walk(system, shortened(system, x), np.flatnonzero(x)) for x in (weights / system.exact_v, alone)]
+    x, support, factor = min(found, key=lambda entry: value(system, entry[0]))
+    return State(weights_of(system, x), True, system, x, support, factor)
+
+
+def shortened(system: System, x: Extended) -> Extended:
+    """``x`` times the number that makes f least."""
+    best: Extended = x * ((system.exact_v @ x) / (x @ (system.exact_matrix @ x)))
+    return best
 
 
 def entered(system: System, state: State, entering: int, descent: float) -> tuple[Extended, Indices, Factor]:
@@ -296,5 +292,6 @@ ALGORITHM = Algorithm(
     monotone=True,
     start=start,
     step=step,
+    quick=quick,
     reach=everywhere(1000),
 )

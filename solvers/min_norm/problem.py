@@ -13,11 +13,13 @@ double is a plain double, the certificate has that precision.
 
 from __future__ import annotations
 
+from math import ldexp, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled import added, compiled, dot, multiplied, plain
 from ..gramian import Array, as_gramian, normalised
 from ..solution import Solution
 
@@ -32,13 +34,13 @@ class Problem:
     def __init__(self, gramian: Any, tolerance: float) -> None:
         self.gramian = as_gramian(gramian)
         self.target = tolerated(self.gramian, tolerance)
-        self.subject, self.exponent = normalised(self.gramian)
+        scaled, self.exponent = normalised(self.gramian)
+        self.subject = plain(scaled)
         # The certificate of the scaled problem is that of the given one, scaled: compare there, report in the given
         # unit.
         self._within = tolerated(self.subject, tolerance)
         self._lengths = np.sqrt(self.subject.diagonal())
         self._rounding = 4.0 * len(self.subject) * EPS * float(self._lengths.max())
-        self._exact: Extended | None = None
 
     def decided(self, closed_form: bool) -> Array | None:
         """K = 1 has w = (1), a zero row is answered by its vertex, K = 2 by the closed form where it is allowed."""
@@ -63,19 +65,17 @@ class Problem:
 
     def judged(self, weights: Array, iterations: int) -> Solution:
         """The weights and their duality gap."""
-        gap, square = extended_gap_and_square(self._extended(), weights)
+        gap, _, non_conflicting = self._measured(weights)
         # Compared as it is reported: whoever compares `gap` with the tolerance again comes to the same answer.
-        reported = float(gap)
-        return Solution(weights, reported, iterations, reported <= self.target, bool(gap <= square))
+        return Solution(weights, gap, iterations, gap <= self.target, non_conflicting)
 
     def objective(self, weights: Array) -> float:
         """½ wᵀGw."""
-        return float(extended_gap_and_square(self._extended(), weights)[1] / 2)
+        return self._measured(weights)[1] / 2
 
-    def _extended(self) -> Extended:
-        if self._exact is None:
-            self._exact = self.gramian.astype(np.longdouble)
-        return self._exact
+    def _measured(self, weights: Array) -> tuple[float, float, bool]:
+        gap, square, non_conflicting = measured(self.subject, weights)
+        return ldexp(gap, self.exponent), ldexp(square, self.exponent), non_conflicting
 
 
 def certificate(gramian: Any, weights: Any) -> float:
@@ -85,14 +85,14 @@ def certificate(gramian: Any, weights: Any) -> float:
     their sum first, so that a sum below 1 cannot hide a gap.
     Raises :class:`~mtlbench.solvers.InvalidGramian`, and :class:`ValueError` for weights outside the simplex.
     """
-    g = as_gramian(gramian)
-    return float(gap_and_square(g, as_weights(weights, len(g)))[0])
+    problem = Problem(gramian, 0.0)
+    return problem.judged(as_weights(weights, len(problem.gramian)), 0).gap
 
 
 def objective(gramian: Any, weights: Any) -> float:
     """f(w) = ½ wᵀGw = ½‖u‖², in the unit of ``gramian``, in extended precision. Raises like the certificate."""
-    g = as_gramian(gramian)
-    return float(gap_and_square(g, as_weights(weights, len(g)))[1] / 2)
+    problem = Problem(gramian, 0.0)
+    return problem.objective(as_weights(weights, len(problem.gramian)))
 
 
 def tolerated_gap(gramian: Any, tolerance: float = 1e-11) -> float:
@@ -109,7 +109,7 @@ def tolerated(gramian: Array, tolerance: float) -> float:
     diagonal = gramian.diagonal()
     smallest, largest = float(diagonal.min()), float(diagonal.max())
     # eps (max d / min d) min G_ii without the quotient, which a zero row would make infinite.
-    return tolerance * smallest + EPS * (largest**0.5) * (smallest**0.5)
+    return tolerance * smallest + EPS * sqrt(largest) * sqrt(smallest)
 
 
 def gap_and_square(gramian: Array, weights: Array) -> tuple[np.longdouble, np.longdouble]:
@@ -124,6 +124,40 @@ def extended_gap_and_square(gramian: Extended, weights: Array) -> tuple[np.longd
     products = gramian @ w
     square = np.longdouble(w @ products)
     return max(square - products.min(), np.longdouble(0)), square
+
+
+@compiled
+def measured(gramian: Array, weights: Array) -> tuple[float, float, bool]:
+    """(gap, wᵀGw, gap <= wᵀGw) in twice the precision, for a scaled Gramian: rows are read as columns.
+
+    The weights are divided by their sum: gap = (wᵀGw − s min_i (Gw)_i) / s², s = Σ w_i.
+    """
+    size = len(weights)
+    high = np.zeros(size)
+    low = np.zeros(size)
+    for j in range(size):
+        if weights[j] != 0.0:
+            row = gramian[j]
+            for i in range(size):
+                product, rest = multiplied(weights[j], row[i])
+                high[i], lost = added(high[i], product)
+                low[i] += lost + rest
+    lowest = 0
+    for i in range(size):
+        high[i], low[i] = added(high[i], low[i])
+        if high[i] < high[lowest] or (high[i] == high[lowest] and low[i] < low[lowest]):
+            lowest = i
+    square, rest = dot(weights, high)
+    rest += dot(weights, low)[0]
+    total = missing = 0.0
+    for i in range(size):
+        total, lost = added(total, weights[i])
+        missing += lost
+    least, error = multiplied(total, high[lowest])
+    error += total * low[lowest] + missing * high[lowest]
+    gap = max((square - least) + (rest - error), 0.0)
+    square = square + rest
+    return gap / (total * total), square / (total * total), gap <= square
 
 
 def best_rounding(gramian: Array, weights: Extended) -> Array:
@@ -172,20 +206,37 @@ def uniform(size: int) -> Array:
     return np.full(size, 1.0 / size)
 
 
+@compiled
 def two_tasks(gramian: Array) -> Array:
     """The closed form at K = 2: w ∝ (G22 − G12, G11 − G12), clipped to the simplex; equal gradients: (½, ½).
 
     Both numerators are computed: 1 − w_1 would lose the digits of a small w_2.
     """
-    (g11, g12), (_, g22) = gramian.astype(np.longdouble)
-    first, second = max(g22 - g12, np.longdouble(0)), max(g11 - g12, np.longdouble(0))
-    total = first + second
-    if total > 0:
-        return np.array([first / total, second / total], dtype=np.float64)
-    # Equal gradients, or, by rounding, a product larger than both squares: then the shorter one.
-    if g11 == g22:
-        return np.array([0.5, 0.5])
-    return np.array([1.0, 0.0]) if g11 < g22 else np.array([0.0, 1.0])
+    first, first_rest = added(gramian[1, 1], -gramian[0, 1])
+    second, second_rest = added(gramian[0, 0], -gramian[0, 1])
+    weights = np.zeros(2)
+    if first <= 0.0 or second <= 0.0:
+        # Equal gradients, or, by rounding, a product larger than both squares: then the shorter one.
+        if gramian[0, 0] == gramian[1, 1]:
+            weights[:] = 0.5
+        elif gramian[0, 0] < gramian[1, 1]:
+            weights[0] = 1.0
+        else:
+            weights[1] = 1.0
+        return weights
+    total, rest = added(first, second)
+    rest += first_rest + second_rest
+    weights[0] = divided(first, first_rest, total, rest)
+    weights[1] = divided(second, second_rest, total, rest)
+    return weights
+
+
+@compiled
+def divided(high: float, low: float, total: float, rest: float) -> float:
+    """(high + low) / (total + rest), rounded once."""
+    quotient = high / total
+    product, error = multiplied(quotient, total)
+    return quotient + ((((high - product) - error) + low) - quotient * rest) / total
 
 
 def distance(gramian: Array) -> float:
