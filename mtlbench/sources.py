@@ -73,6 +73,7 @@ def _files(module: str) -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
+@cache
 def _imports(file: Path) -> list[str]:
     if file.suffix != ".py":
         return []

@@ -1,7 +1,9 @@
 """Compiled loops, and sums in twice the precision for them.
 
 Numba compiles on the first call ever and keeps the result on disk; no fast mathematics, no threads, so the same input
-gives the same bits. ``NUMBA_DISABLE_JIT=1`` runs the same functions as plain Python.
+gives the same bits. ``NUMBA_DISABLE_JIT=1`` runs the same functions as plain Python. A kept result notices a change of
+its own file only, not of the functions it calls in others: so the results lie in a folder named after the contents of
+all files here.
 
 numba knows no long double. Here a number in twice float64's precision is an unevaluated sum high + low of two float64
 numbers (T. Dekker, Numerische Mathematik 18 (1971); T. Ogita, S. Rump & S. Oishi, SIAM J. Sci. Comput. 26 (2005)).
@@ -10,7 +12,13 @@ Factors must stay within 1e-140 to 1e140 in size for the products to be exact: s
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -25,8 +33,46 @@ SPLITTER = 134217729.0  # 2²⁷ + 1 cuts 53 bits into 26 + 26
 
 def compiled(function: Function) -> Function:
     """``function`` compiled by numba, with numpy's rules for division by zero."""
-    result: Any = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
-    return cast(Function, result)
+    return _compiled(function)
+
+
+def inner(function: Function) -> Function:
+    """Like :func:`compiled`, to be called by compiled functions only: without the costly entrance from Python."""
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def _compiled(function: Function, **options: Any) -> Function:
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_kept(before))
+    try:
+        # Where the result is kept is settled here, before the first call.
+        decorate: Any = numba.njit(cache=True, error_model="numpy", nogil=True, **options)
+        return cast(Function, decorate(function))
+    finally:
+        config.CACHE_DIR = before
+
+
+@cache
+def _kept(chosen: str) -> Path:
+    """The folder of compiled results: in the one that the user has ``chosen`` for numba, here, or in the user's own."""
+    here = Path(__file__).resolve().parent
+    total = hashlib.sha256()
+    for file in sorted(here.rglob("*.py")):
+        total.update(file.relative_to(here).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    homes = [Path(chosen)] if chosen else [here / "__pycache__", Path.home() / ".cache" / "mtlbench"]
+    for home in homes:
+        folder = home / f"solvers-{total.hexdigest()[:16]}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            for other in home.glob("solvers-*"):
+                if other != folder:
+                    shutil.rmtree(other, ignore_errors=True)
+            return folder
+    return Path(tempfile.mkdtemp(prefix="mtlbench-solvers-"))
 
 
 @compiled

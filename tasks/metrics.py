@@ -1,15 +1,19 @@
-"""The metrics of the tasks: scikit-learn's, on the raw outputs of a head and over a whole split."""
+"""The metrics of the tasks: scikit-learn's, on the raw outputs of a head and over a whole split.
+
+scikit-learn takes a second to import: whoever only asks what a dataset declares does not wait for it.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import accuracy_score, mean_squared_error, root_mean_squared_error
 
 from .dataset import Metric
 
 
 def accuracy(target: np.ndarray, prediction: np.ndarray) -> float:
     """The share of samples whose largest output is the right class; target (N,), prediction (N, classes)."""
+    from sklearn.metrics import accuracy_score
+
     _check_finite(prediction)
     return float(accuracy_score(target, prediction.argmax(axis=1)))
 
@@ -19,6 +23,8 @@ def normalised_mse(target: np.ndarray, prediction: np.ndarray) -> float:
 
     Target and prediction (N, outputs). Raises ``ValueError`` where a target does not vary.
     """
+    from sklearn.metrics import mean_squared_error
+
     _check_finite(prediction)
     target, prediction = target.astype(np.float64), prediction.astype(np.float64)
     variance = target.var(axis=0)
@@ -29,6 +35,8 @@ def normalised_mse(target: np.ndarray, prediction: np.ndarray) -> float:
 
 def rmse(target: np.ndarray, prediction: np.ndarray) -> float:
     """``√ mean (t − p)²`` of every output, averaged over the outputs; target and prediction (N, outputs)."""
+    from sklearn.metrics import root_mean_squared_error
+
     _check_finite(prediction)
     return float(root_mean_squared_error(target.astype(np.float64), prediction.astype(np.float64)))
 

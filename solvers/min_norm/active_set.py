@@ -108,8 +108,8 @@ def trimmed(gramian: Array, state: State) -> State:
             return State(weights, True, state.system, x, support, factor, state.barred, trims + 1)
     if state.trims > len(DUST):
         return state
-    weights = state.system.exact_v * state.x
-    return state._replace(weights=best_rounding(gramian, weights / weights.sum()), trims=len(DUST) + 1)
+    last = state.system.exact_v * state.x
+    return state._replace(weights=best_rounding(gramian, last / last.sum()), trims=len(DUST) + 1)
 
 
 def scaled_system(gramian: Array) -> System:
@@ -137,8 +137,9 @@ def value(system: System, x: Extended) -> np.longdouble:
 def begun(gramian: Array, weights: Array) -> State:
     """The minimum on the support of ``weights``; on the shortest gradient alone if that is lower."""
     system = scaled_system(gramian)
-    alone = vertex(len(weights), cheapest_vertex(gramian)).astype(np.longdouble)
-    found = [walk(system, shortened(system, x), np.flatnonzero(x)) for x in (weights / system.exact_v, alone)]
+    alone = vertex(len(weights), cheapest_vertex(gramian))
+    starts = [w / system.exact_v for w in (weights, alone)]
+    found = [walk(system, shortened(system, x), np.flatnonzero(x)) for x in starts]
     x, support, factor = min(found, key=lambda entry: value(system, entry[0]))
     return State(weights_of(system, x), True, system, x, support, factor)
 

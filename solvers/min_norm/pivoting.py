@@ -17,12 +17,12 @@ Source: J. Júdice & F. Pires, Computers & Operations Research 21 (1994); J. Kim
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
+from ..compiled import compiled, inner
 from ..gramian import Array
 
 PATIENCE = 3
@@ -31,14 +31,17 @@ NO_PIVOT = 1e-13
 ENTERING = 1e-12
 """A task enters where r_i exceeds this share of v_i, which leaves a gap of 2e-12 min_i G_ii at most."""
 EPS = 2.0**-52
+ZERO: Any = np.intp(0)
+"""Counts start from this one: for a plain 0 numba would compile what it is handed to a second time."""
 
 
 class Work(NamedTuple):
-    """C and v; the set S as marks and as a list; x_S, U with UᵀU = M_SS, both in the order of the list; r."""
+    """C and v; S as marks and as a list; x_S and U, UᵀU = M_SS, in the order of the list; r, also room for columns."""
 
     cosines: Array
     v: Array
     inside: NDArray[np.bool_]
+    entering: NDArray[np.bool_]
     support: NDArray[np.intp]
     values: Array
     upper: Array
@@ -49,13 +52,16 @@ class Work(NamedTuple):
 def weighed(gramian: Array) -> tuple[Array, int]:
     """(weights, 1) of the set that settled; (all on the shortest gradient, 0) where that is it, or where none did."""
     size = len(gramian)
-    shortest = 0
+    shortest = ZERO
     for i in range(size):
         if gramian[i, i] < gramian[shortest, shortest]:
             shortest = i
     weights = np.zeros(size)
     weights[shortest] = 1.0
-    if gramian[shortest].min() >= gramian[shortest, shortest]:
+    alone = True
+    for i in range(size):
+        alone = alone and gramian[shortest, i] >= gramian[shortest, shortest]
+    if alone:
         return weights, 0
     work = scaled(gramian)
     found, right = settled(work, shortest)
@@ -67,71 +73,69 @@ def weighed(gramian: Array) -> tuple[Array, int]:
         i = work.support[k]
         weights[i] = work.v[i] * work.values[k]
         total += weights[i]
-    weights /= total
+    for i in range(size):
+        weights[i] /= total
     return weights, 1
 
 
-@compiled
+@inner
 def scaled(gramian: Array) -> Work:
     """C and v of the Gramian, and room for the rest."""
     size = len(gramian)
-    exponents = np.empty(size, dtype=np.int64)
     inverse = np.empty(size)
+    longest = 0.0
     for i in range(size):
-        exponents[i] = (math.frexp(gramian[i, i])[1] + 1) // 2
-        inverse[i] = math.ldexp(1.0, -exponents[i])
+        inverse[i] = math.ldexp(1.0, -((math.frexp(gramian[i, i])[1] + 1) // 2))
+        longest = max(longest, inverse[i])
     cosines = np.empty((size, size))
     for i in range(size):
         for j in range(size):
             cosines[i, j] = gramian[i, j] * inverse[i] * inverse[j]
-    least = exponents.min()
     v = np.empty(size)
     for i in range(size):
-        v[i] = math.ldexp(1.0, least - exponents[i])
-    inside = np.zeros(size, dtype=np.bool_)
+        v[i] = inverse[i] / longest
+    inside, entering = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
     support = np.empty(size, dtype=np.intp)
-    return Work(cosines, v, inside, support, np.empty(size), np.empty((size, size)), np.empty(size))
+    return Work(cosines, v, inside, entering, support, np.empty(size), np.empty((size, size)), np.empty(size))
 
 
-@compiled
+@inner
 def settled(work: Work, shortest: int) -> tuple[int, bool]:
     """(|S|, whether S is right), started from the shortest gradient and what it has in conflict with it."""
-    work.inside[shortest] = True
-    size, right = blocks(work)
+    appended(work, ZERO, shortest)
+    size, right = blocks(work, ZERO + 1)
     if right:
         return size, True
-    while size > 0 and work.values[:size].min() <= 0.0:
-        for k in range(size):
-            work.inside[work.support[k]] = work.values[k] > 0.0
-        size = solved(work)
-    if size == 0:
-        work.inside[shortest] = True
-        size = solved(work)
+    while not positive(work, size):
+        size = without_negative(work, size)
+        if size == 0:
+            appended(work, size, shortest)
+            size += 1
+        substituted(work, size)
     return one_by_one(work, size)
 
 
-@compiled
-def blocks(work: Work) -> tuple[int, bool]:
+@inner
+def blocks(work: Work, size: int) -> tuple[int, bool]:
     """Exchange all tasks that break a rule until none does, or until their number falls no more."""
     fewest = len(work.v) + 1
     patience = PATIENCE
-    size = solved(work)
+    substituted(work, size)
     while True:
         allowed = checked(work, size)
-        broken = 0
-        place = 0
+        before = size
+        size = without_negative(work, size)
+        broken = before - size
+        # Noted before r gives its room to the new columns of the factor.
         for i in range(len(work.v)):
-            if work.inside[i]:
-                if work.values[place] <= 0.0:
-                    work.inside[i] = False
-                    broken += 1
-                place += 1
-            elif work.r[i] > allowed + ENTERING * work.v[i]:
-                work.inside[i] = True
-                broken += 1
+            work.entering[i] = not work.inside[i] and work.r[i] > allowed + ENTERING * work.v[i]
+            broken += work.entering[i]
         if broken == 0:
             return size, True
-        size = solved(work)
+        for i in range(len(work.v)):
+            if work.entering[i] and appended(work, size, i):
+                size += 1
+        substituted(work, size)
         if broken < fewest:
             fewest = broken
             patience = PATIENCE
@@ -141,76 +145,73 @@ def blocks(work: Work) -> tuple[int, bool]:
             patience -= 1
 
 
-@compiled
+@inner
 def one_by_one(work: Work, size: int) -> tuple[int, bool]:
     """From a set with x_S > 0: the task with the largest r enters, x walks to the new solution or to the boundary."""
     count = len(work.v)
     x = np.empty(count)
-    barred = np.zeros(count, dtype=np.bool_)
+    for i in range(count):
+        work.entering[i] = True
     for _ in range(10 * count):
         allowed = checked(work, size)
-        entering = -1
+        chosen = ZERO - 1
         for i in range(count):
-            free = not (work.inside[i] or barred[i])
-            if free and work.r[i] > allowed + ENTERING * work.v[i] and (entering < 0 or work.r[i] > work.r[entering]):
-                entering = i
-        if entering < 0:
+            free = work.entering[i] and not work.inside[i]
+            if free and work.r[i] > allowed + ENTERING * work.v[i] and (chosen < 0 or work.r[i] > work.r[chosen]):
+                chosen = i
+        if chosen < 0:
             return size, True
-        x[:size] = work.values[:size]
-        if size == count or not appended(work, size, entering):
-            barred[entering] = True
+        for k in range(size):
+            x[k] = work.values[k]
+        if not appended(work, size, chosen):
+            # It depends on S: only a smaller S may take it up.
+            work.entering[chosen] = False
             continue
         x[size] = 0.0
-        work.inside[entering] = True
         size = walked(work, size + 1, x)
         if size == 0:
-            return 0, False
-        barred[:] = False
+            return size, False
+        for i in range(count):
+            work.entering[i] = True
     return size, False
 
 
-@compiled
+@inner
 def walked(work: Work, size: int, x: Array) -> int:
     """Walk from the feasible ``x`` towards the solution on S, dropping what reaches 0; return |S|, 0: rounding won."""
     while True:
         substituted(work, size)
+        if positive(work, size):
+            return size
         length = 1.0
         for k in range(size):
             if work.values[k] <= 0.0:
                 length = min(length, x[k] / (x[k] - work.values[k]))
-        if work.values[:size].min() > 0.0:
-            return size
-        kept = 0
-        for k in range(size):
+        before = size
+        for k in range(size - 1, -1, -1):
             moved = x[k] + length * (work.values[k] - x[k])
-            i = work.support[k]
             if work.values[k] <= 0.0 and moved <= 4.0 * EPS * x[k]:
-                work.inside[i] = False
-            elif appended(work, kept, i):
-                x[kept] = moved
-                kept += 1
+                removed(work, size, k)
+                size -= 1
+                for m in range(k, size):
+                    x[m] = x[m + 1]
             else:
-                work.inside[i] = False
-        if kept == size:
-            return 0
-        size = kept
+                x[k] = moved
+        if size == before:
+            return ZERO
 
 
-@compiled
-def solved(work: Work) -> int:
-    """Factor M_SS and solve for x_S; tasks that depend on others leave S. Return |S|."""
-    size = 0
-    for i in range(len(work.v)):
-        if work.inside[i]:
-            if appended(work, size, i):
-                size += 1
-            else:
-                work.inside[i] = False
-    substituted(work, size)
+@inner
+def without_negative(work: Work, size: int) -> int:
+    """Take every task with x_i <= 0 out of S; return |S|."""
+    for k in range(size - 1, -1, -1):
+        if work.values[k] <= 0.0:
+            removed(work, size, k)
+            size -= 1
     return size
 
 
-@compiled
+@inner
 def appended(work: Work, size: int, entering: int) -> bool:
     """Put a task at place ``size`` of support and factor; False where its pivot is rounding."""
     cosines, v, upper, column = work.cosines[entering], work.v, work.upper, work.r
@@ -218,20 +219,50 @@ def appended(work: Work, size: int, entering: int) -> bool:
     for k in range(size):
         i = work.support[k]
         column[k] = cosines[i] + v[entering] * v[i]
-    for k in range(size):
-        factor = column[k] / upper[k, k]
-        upper[k, size] = factor
-        pivot -= factor * factor
-        for m in range(k + 1, size):
-            column[m] -= factor * upper[k, m]
+    # Two rows at a time: half the traffic for the column.
+    for k in range(0, size - 1, 2):
+        first = column[k] / upper[k, k]
+        second = (column[k + 1] - first * upper[k, k + 1]) / upper[k + 1, k + 1]
+        upper[k, size] = first
+        upper[k + 1, size] = second
+        pivot -= first * first + second * second
+        for m in range(k + 2, size):
+            column[m] -= first * upper[k, m] + second * upper[k + 1, m]
+    if size % 2 == 1:
+        first = column[size - 1] / upper[size - 1, size - 1]
+        upper[size - 1, size] = first
+        pivot -= first * first
     if pivot <= NO_PIVOT:
         return False
     upper[size, size] = math.sqrt(pivot)
     work.support[size] = entering
+    work.inside[entering] = True
     return True
 
 
-@compiled
+@inner
+def removed(work: Work, size: int, place: int) -> None:
+    """Take the task at ``place`` out of support, values and factor, whose rows are rotated into a triangle again."""
+    upper = work.upper
+    work.inside[work.support[place]] = False
+    for k in range(place, size - 1):
+        work.support[k] = work.support[k + 1]
+        work.values[k] = work.values[k + 1]
+    for k in range(size):
+        for m in range(max(place, k - 1), size - 1):
+            upper[k, m] = upper[k, m + 1]
+    for k in range(place, size - 1):
+        length = math.hypot(upper[k, k], upper[k + 1, k])
+        cosine = upper[k, k] / length
+        sine = upper[k + 1, k] / length
+        upper[k, k] = length
+        for m in range(k + 1, size - 1):
+            above = upper[k, m]
+            upper[k, m] = cosine * above + sine * upper[k + 1, m]
+            upper[k + 1, m] = cosine * upper[k + 1, m] - sine * above
+
+
+@inner
 def substituted(work: Work, size: int) -> None:
     """Solve UᵀU x_S = v_S."""
     upper, x = work.upper, work.values
@@ -249,7 +280,16 @@ def substituted(work: Work, size: int) -> None:
         x[k] = total / upper[k, k]
 
 
-@compiled
+@inner
+def positive(work: Work, size: int) -> bool:
+    """Whether x_S > 0."""
+    smallest = np.inf
+    for k in range(size):
+        smallest = min(smallest, work.values[k])
+    return smallest > 0.0
+
+
+@inner
 def checked(work: Work, size: int) -> float:
     """Fill r = v − Mx for all tasks and return what rounding alone may leave in it."""
     r, v = work.r, work.v

@@ -218,7 +218,7 @@ def two_tasks(gramian: Array) -> Array:
     if first <= 0.0 or second <= 0.0:
         # Equal gradients, or, by rounding, a product larger than both squares: then the shorter one.
         if gramian[0, 0] == gramian[1, 1]:
-            weights[:] = 0.5
+            weights[0] = weights[1] = 0.5
         elif gramian[0, 0] < gramian[1, 1]:
             weights[0] = 1.0
         else:

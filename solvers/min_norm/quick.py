@@ -21,7 +21,7 @@ from .problem import EPS, measured, two_tasks
 def quick(gramian: Array, tolerance: float) -> tuple[Array, float, int, bool, bool]:
     """(weights, gap, iterations, certified, non_conflicting); where it is not certified the rest means nothing."""
     size = len(gramian)
-    weights = np.ones(size)
+    weights = np.empty(size)
     lengths = np.empty(size)
     largest = 0.0
     smallest = np.inf
@@ -41,11 +41,17 @@ def quick(gramian: Array, tolerance: float) -> tuple[Array, float, int, bool, bo
     exponent = (math.frexp(largest)[1] + math.frexp(smallest)[1]) // 2
     if abs(exponent) >= 1000:
         return weights, 0.0, 0, False, False
-    scaled = gramian * math.ldexp(1.0, -exponent) if exponent != 0 else gramian
+    factor = math.ldexp(1.0, -exponent)
+    scaled = np.empty((size, size))
+    for i in range(size):
+        for j in range(size):
+            scaled[i, j] = factor * gramian[i, j]
     iterations = 0
-    if size == 2:
+    if size == 1:
+        weights[0] = 1.0
+    elif size == 2:
         weights = two_tasks(scaled)
-    elif size > 2:
+    else:
         weights, iterations = weighed(scaled)
     gap, _, non_conflicting = measured(scaled, weights)
     gap = math.ldexp(gap, exponent)
