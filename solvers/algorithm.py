@@ -73,7 +73,7 @@ class Algorithm:
     iterative: bool
     reach: Reach
     start: Callable[..., State] | None = None
-    step: Callable[[Array, Any, Array, int], State] | None = None
+    step: Callable[[Any, Any, Array, int], State] | None = None
     direct: Callable[..., tuple[Array, int]] | None = None
     quick: Callable[[Array, float], tuple[Array, float, int, bool, bool]] | None = None
     closed_form: bool = True
