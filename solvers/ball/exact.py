@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..algorithm import Algorithm, SolverFailed
 from ..gramian import Array, check, unit_diagonal
-from .problem import ZERO, Ball, Extended, extended, judgement
+from .problem import ZERO, Ball, Extended, judgement
 
 SETTINGS = {
     "tol_gap_abs": 1e-14,
@@ -52,7 +52,7 @@ def direct(ball: Ball, max_iterations: int) -> tuple[Array, int]:
     :class:`~mtlbench.solvers.SolverFailed` where the package gives no solution.
     """
     check(ball.gramian)
-    given, lengths = extended(ball.gramian), ball.lengths
+    lengths = ball.lengths
     best, smallest, spent = np.full(len(lengths), 1.0 / len(lengths)), np.inf, 0
     for unit in dict.fromkeys([float(lengths.min()), float(lengths.max())]):
         y, iterations = interior_point(ball, unit / lengths, max_iterations - spent)
@@ -61,9 +61,9 @@ def direct(ball: Ball, max_iterations: int) -> tuple[Array, int]:
         # At its limit the package is judged where it stands.
         if spent < max_iterations:
             supports = dict.fromkeys(tuple(np.flatnonzero(y > share * y.max())) for share in NEAR_ZERO)
-            found += [polished(ball, given.gramian, found[0], np.array(support)) for support in supports]
+            found += [polished(ball, found[0], np.array(support)) for support in supports]
         for weights in found:
-            gap = judgement(given, weights, ball.radius)[0]
+            gap = judgement(ball, weights)[0]
             if gap < smallest:
                 best, smallest = weights, gap
         if smallest <= GOOD or spent >= max_iterations:
@@ -78,7 +78,7 @@ def interior_point(ball: Ball, v: Array, max_iterations: int) -> tuple[Array, in
     cosines, lengths = unit_diagonal(ball.gramian)
     values, vectors = np.linalg.eigh(cosines)
     factor = vectors * np.sqrt(np.maximum(values, 0.0))
-    slopes = (ball.mean_products / lengths / ball.mean_length).astype(np.float64)
+    slopes = ball.high / lengths / ball.mean_length
     y = cvxpy.Variable(len(v))
     cost = slopes @ y + ball.radius * cvxpy.norm(factor.T @ y)
     model = cvxpy.Problem(cvxpy.Minimize(cost), [y >= 0, v @ y == 1])
@@ -93,17 +93,17 @@ def interior_point(ball: Ball, v: Array, max_iterations: int) -> tuple[Array, in
     return np.maximum(y.value, 0.0), int(model.solver_stats.num_iters or 0)
 
 
-def polished(ball: Ball, gramian: Extended, weights: Array, support: NDArray[np.intp]) -> Array:
+def polished(ball: Ball, weights: Array, support: NDArray[np.intp]) -> Array:
     """Newton's method on <g_i, d> = F, Σ w = 1 over the support; relative to w, each row to d_i q."""
-    lengths = np.sqrt(gramian.diagonal()[support])
-    matrix = gramian[np.ix_(support, support)]
-    h, reach = ball.mean_products[support], ball.radius * np.longdouble(ball.mean_length)
+    lengths = ball.lengths[support]
+    matrix: Extended = ball.gramian[np.ix_(support, support)].astype(np.longdouble)
+    h, reach = ball.high[support].astype(np.longdouble) + ball.low[support], ball.radius * ball.mean_length
     w = weights[support].astype(np.longdouble)
     w /= w.sum()
     for _ in range(STEPS):
         products = matrix @ w
         square = w @ products
-        if not square > len(gramian) * ZERO * (w @ lengths) ** 2:
+        if not square > len(weights) * ZERO * (w @ lengths) ** 2:
             break
         length = np.sqrt(square)
         value = h @ w + reach * length
@@ -118,7 +118,7 @@ def polished(ball: Ball, gramian: Extended, weights: Array, support: NDArray[np.
         w /= w.sum()
         if np.abs(move).max() <= ZERO:
             break
-    full = np.zeros(len(gramian))
+    full = np.zeros(len(weights))
     full[support] = w
     return full
 

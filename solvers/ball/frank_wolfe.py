@@ -17,11 +17,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ..algorithm import Algorithm
 from ..gramian import Array
-from .problem import Ball
+from .problem import Ball, vertex
 
 
 class State(NamedTuple):
@@ -32,16 +30,13 @@ class State(NamedTuple):
 
 def start(ball: Ball, exponent: int) -> State:
     """Everything on the task of the smallest F(e_i) = h_i + c q ‖g_i‖."""
-    values = ball.mean_products + ball.radius * ball.mean_length * ball.lengths
-    weights = np.zeros(len(values))
-    weights[int(values.argmin())] = 1.0
-    return State(weights)
+    values = ball.high + ball.radius * ball.mean_length * ball.lengths
+    return State(vertex(len(values), int(values.argmin())))
 
 
 def step(ball: Ball, state: State, products: Array, iteration: int) -> State:
     """One line search towards the task with the smallest product."""
-    h = ball.mean_products.astype(np.float64)
-    reach = ball.radius * ball.mean_length
+    h, reach = ball.high, ball.radius * ball.mean_length
     square = float(state.weights @ products)
     if not square > 0.0:
         return state

@@ -25,11 +25,13 @@ Source: B. Liu, X. Liu, X. Jin, P. Stone & Q. Liu, NeurIPS 2021, arXiv 2110.1404
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled import added, compiled, dot, multiplied, plain
 from ..gramian import Array, as_gramian, normalised
 from ..solution import Solution
 
@@ -38,23 +40,28 @@ Extended = NDArray[np.longdouble]
 EPS = 2.0**-52
 ZERO = 64.0 * EPS
 """A squared norm below this, times K and relative to what its terms could sum to, is the rounding of the Gramian."""
-SCREEN = 1e4
-"""The gap in float64 that is worth a certificate, in units of the tolerated one."""
 TRACE = 2.0**-60
 """The share that the other tasks keep beside a zero row: enough to say the direction, nothing in F."""
 
 
 class Ball(NamedTuple):
-    """What the room's algorithms receive: rows that are not zero, a mean that is not zero, a radius c > 0.
+    """A scaled Gramian (K, K) with d_i, h_i = <g_i, g0> = high_i + low_i and q = ‖g0‖, and the radius c.
 
-    gramian: (K, K), scaled; mean_products: h in extended precision; mean_length: q; lengths: d_i.
+    The room's algorithms receive one whose rows and mean are not zero, c > 0.
     """
 
     gramian: Array
-    radius: float
-    mean_products: Extended
-    mean_length: float
     lengths: Array
+    high: Array
+    low: Array
+    mean_length: float
+    radius: float
+
+    @property
+    def mean_is_zero(self) -> bool:
+        """Whether g0 is 0 by the rule of the room."""
+        size = len(self.lengths)
+        return not size * self.mean_length**2 > ZERO * float(self.lengths.sum()) ** 2
 
 
 class Problem:
@@ -66,28 +73,20 @@ class Problem:
 
     def __init__(self, gramian: Any, radius: float, tolerance: float) -> None:
         check_radius(radius)
-        self.radius = float(radius)
-        self.gramian, self.exponent = normalised(as_gramian(gramian))
-        self._given = extended(self.gramian)
-        self.target = tolerated(self._given, tolerance, self.radius)
-        self._rows = np.flatnonzero(self.gramian.diagonal())
-        kept, rows = self._given, self.gramian
-        if 0 < len(self._rows) < len(rows):
-            rows = np.ascontiguousarray(rows[np.ix_(self._rows, self._rows)])
-            kept = extended(rows)
-        lengths = kept.lengths.astype(np.float64)
-        self.subject = Ball(rows, self.radius, kept.products, float(np.sqrt(kept.square)), lengths)
-        self._h = kept.products.astype(np.float64)
+        scaled, self.exponent = normalised(as_gramian(gramian))
+        self.given = self.subject = ball_of(plain(scaled), float(radius))
+        self.target = tolerated(self.given, tolerance)
+        self._rows = np.flatnonzero(self.given.lengths)
+        if 0 < len(self._rows) < len(scaled):
+            self.subject = ball_of(plain(scaled[np.ix_(self._rows, self._rows)]), float(radius))
 
     def decided(self, closed_form: bool) -> Array | None:
         """g0 = 0 has uniform weights, radius 0 the vertex of the smallest h_i, one task w = (1)."""
-        size = len(self.gramian)
-        if self._given.stationary:
+        size = len(self.given.lengths)
+        if self.given.mean_is_zero:
             return np.full(size, 1.0 / size)
-        if self.radius == 0.0:
-            weights = np.zeros(size)
-            weights[int(self._given.products.argmin())] = 1.0
-            return weights
+        if self.given.radius == 0.0:
+            return vertex(size, int(self.given.high.argmin()))
         return self.lifted(np.ones(1)) if len(self._rows) == 1 else None
 
     def products(self, weights: Array) -> Array:
@@ -95,17 +94,12 @@ class Problem:
         return self.subject.gramian @ weights
 
     def gap(self, weights: Array, products: Array) -> float:
-        """(hᵀw + c q ‖u‖ − min_i (h_i + c q (Gw)_i/‖u‖))/q²; 0 where ‖u‖ is: the certificate decides."""
-        if standing(self.subject, weights, products):
-            return 0.0
-        q, length = self.subject.mean_length, float(weights @ products) ** 0.5
-        slope = self._h + (self.radius * q / length) * products
-        return float(weights @ slope - slope.min()) / q**2
+        """The certificate itself, at the price of a product; 0 where u = 0, which ``judged`` looks into."""
+        return measured(*self.subject, plain(weights)).gap
 
     def promising(self, weights: Array, gap: float) -> bool:
-        """Whether the gap is within the tolerance but for its rounding."""
-        # Rounding is some eps K (max_i d_i/q)²: below the tolerance, or of the order of its floor where g0 is nearly 0.
-        return gap <= SCREEN * self.target
+        """Whether the gap is within the tolerance."""
+        return gap <= self.target
 
     def lifted(self, weights: Array) -> Array:
         """The algorithms' weights with those of the zero rows.
@@ -113,64 +107,56 @@ class Problem:
         0 where F <= 0. Otherwise everything on the zero row, lowest index first, and 2⁻⁶⁰ of their weights on the
         others: F is then below 2⁻⁶⁰ K (1 + c) q², and d is the direction that is best for the others.
         """
-        if len(weights) == len(self.gramian):
+        size = len(self.given.lengths)
+        if len(weights) == size:
             return weights
-        full = np.zeros(len(self.gramian))
+        full = np.zeros(size)
         full[self._rows] = weights
-        if direction_of(self._given, full, self.radius).value > 0.0:
+        if measured(*self.given, full).value > 0.0:
             full *= TRACE
-            full[int(self.gramian.diagonal().argmin())] = 1.0
+            full[int(self.given.lengths.argmin())] = 1.0
         return full
 
     def judged(self, weights: Array, iterations: int) -> Solution:
         """The weights and their gap."""
         weights = self.lifted(weights)
-        gap, non_conflicting = judgement(self._given, weights, self.radius)
+        gap, non_conflicting = judgement(self.given, weights)
         return Solution(weights, gap, iterations, gap <= self.target, non_conflicting)
 
     def objective(self, weights: Array) -> float:
         """F(w)."""
-        value = direction_of(self._given, self.lifted(weights), self.radius).value
-        return float(np.ldexp(value, self.exponent))
+        return in_unit(value_of(self.given, self.lifted(weights)), self.exponent)
 
 
-class Given(NamedTuple):
-    """A Gramian in extended precision with d_i, h_i = <g_i, g0> and q² = ‖g0‖²; ``stationary``: q is 0 by the rule."""
+class Measures(NamedTuple):
+    """gap, F(w), c q/‖u‖, whether no task conflicts, and whether u = 0, where the others say nothing and are 0."""
 
-    gramian: Extended
-    lengths: Extended
-    products: Extended
-    square: np.longdouble
-    stationary: bool
-
-
-class Direction(NamedTuple):
-    """d = Σ_i coefficients_i g_i, its products <g_i, d>, and F(w)."""
-
-    coefficients: Extended
-    products: Extended
-    value: np.longdouble
+    gap: float
+    value: float
+    share: float
+    non_conflicting: bool
+    standing: bool
 
 
 def certificate(gramian: Any, weights: Any, radius: float = 0.4) -> float:
     """The gap (F(w) − min_i <g_i, d(w)>)/‖g0‖² >= 0 of ``weights`` (K,), dimensionless.
 
-    Computed in extended precision from these arguments alone. Weights that sum to 1 up to rounding are divided by
-    their sum first. Where g0 = 0 it is 0; where Jᵀw = 0, F(w) = 0 and d is that of the policy above.
+    Its sums are in twice float64's precision, from these arguments alone. Weights that sum to 1 up to rounding are
+    divided by their sum first. Where g0 = 0 it is 0; where Jᵀw = 0, F(w) = 0 and d is that of the policy above.
     Raises :class:`~mtlbench.solvers.InvalidGramian`, and :class:`ValueError` for weights outside the simplex or a
     radius that is not a finite number >= 0.
     """
-    given, w, _ = arguments(gramian, weights, radius)
-    return judgement(given, w, float(radius))[0]
+    ball, w, _ = arguments(gramian, weights, radius)
+    return judgement(ball, w)[0]
 
 
 def objective(gramian: Any, weights: Any, radius: float = 0.4) -> float:
-    """F(w) = wᵀGe/K + radius ‖g0‖ √(wᵀGw), in the unit of ``gramian``, in extended precision; 0 where g0 or Jᵀw is 0.
+    """F(w) = wᵀGe/K + radius ‖g0‖ √(wᵀGw), in the unit of ``gramian``; 0 where g0 or Jᵀw is 0.
 
     Raises like the certificate.
     """
-    given, w, exponent = arguments(gramian, weights, radius)
-    return float(np.ldexp(direction_of(given, w, float(radius)).value, exponent))
+    ball, w, exponent = arguments(gramian, weights, radius)
+    return in_unit(value_of(ball, w), exponent)
 
 
 def direction_weights(gramian: Any, weights: Any, radius: float = 0.4) -> Array:
@@ -178,8 +164,15 @@ def direction_weights(gramian: Any, weights: Any, radius: float = 0.4) -> Array:
 
     They do not sum to 1 and may be negative only where Jᵀw = 0. Raises like the certificate.
     """
-    given, w, _ = arguments(gramian, weights, radius)
-    return direction_of(given, w, float(radius)).coefficients.astype(np.float64)
+    ball, w, _ = arguments(gramian, weights, radius)
+    size = len(w)
+    if ball.mean_is_zero:
+        return np.zeros(size)
+    found = measured(*ball, w)
+    if found.standing:
+        return standstill(ball, w)[0].astype(np.float64)
+    coefficients: Array = 1.0 / size + found.share * w
+    return coefficients
 
 
 def tolerated_gap(gramian: Any, tolerance: float = 1e-11, radius: float = 0.4) -> float:
@@ -190,14 +183,14 @@ def tolerated_gap(gramian: Any, tolerance: float = 1e-11, radius: float = 0.4) -
     the mean ‖u‖ is of the order of ‖g0‖. Otherwise it is nothing, whatever the norms. ``tolerance`` alone where g0 = 0.
     """
     check_radius(radius)
-    return tolerated(extended(normalised(as_gramian(gramian))[0]), tolerance, float(radius))
+    return tolerated(ball_of(plain(normalised(as_gramian(gramian))[0]), float(radius)), tolerance)
 
 
-def tolerated(given: Given, tolerance: float, radius: float) -> float:
-    """:func:`tolerated_gap` of a Gramian that is known to be valid."""
-    if given.stationary:
+def tolerated(ball: Ball, tolerance: float) -> float:
+    """:func:`tolerated_gap` of valid arguments."""
+    if ball.mean_is_zero:
         return tolerance
-    return tolerance + EPS * radius * float(given.lengths.max() ** 2 / given.square)
+    return tolerance + EPS * ball.radius * (float(ball.lengths.max()) / ball.mean_length) ** 2
 
 
 def check_radius(radius: Any) -> None:
@@ -206,11 +199,12 @@ def check_radius(radius: Any) -> None:
         raise ValueError(f"radius must be a finite number >= 0, in units of the mean gradient's norm, got {radius!r}")
 
 
-def arguments(gramian: Any, weights: Any, radius: Any) -> tuple[Given, Array, int]:
-    """The scaled Gramian in extended precision, the weights, and the exponent of the scale."""
+def arguments(gramian: Any, weights: Any, radius: Any) -> tuple[Ball, Array, int]:
+    """The ball, the weights, and the exponent of the Gramian's scale."""
     check_radius(radius)
     scaled, exponent = normalised(as_gramian(gramian))
-    return extended(scaled), as_weights(weights, len(scaled)), exponent
+    w = as_weights(weights, len(scaled))
+    return ball_of(plain(scaled), float(radius)), plain(w), exponent
 
 
 def as_weights(weights: Any, size: int) -> Array:
@@ -225,74 +219,127 @@ def as_weights(weights: Any, size: int) -> Array:
     return w
 
 
-def standing(ball: Ball, weights: Array, products: Array) -> bool:
-    """Whether u = Jᵀw is 0 by the rule of the room, in float64; ``products`` is Gw."""
-    reach = float(weights @ ball.lengths)
-    return not float(weights @ products) > len(weights) * ZERO * reach**2
+def in_unit(value: float, exponent: int) -> float:
+    """2^exponent value: infinite where float64 cannot hold it."""
+    return float(np.ldexp(value, exponent))
 
 
-def extended(gramian: Array) -> Given:
-    """What is computed once from a scaled Gramian, in extended precision."""
+def vertex(size: int, i: int) -> Array:
+    """The weights that put everything on task ``i``."""
+    weights = np.zeros(size)
+    weights[i] = 1.0
+    return weights
+
+
+def ball_of(gramian: Array, radius: float) -> Ball:
+    """What is computed once of a scaled Gramian."""
+    high, low, square = mean_of(gramian)
+    return Ball(gramian, np.sqrt(gramian.diagonal()), high, low, sqrt(max(square, 0.0)), radius)
+
+
+@compiled
+def mean_of(gramian: Array) -> tuple[Array, Array, float]:
+    """(high, low, q²): h_i = (1/K) Σ_j G_ij in twice the precision, q² = (1/K) Σ_i h_i."""
     size = len(gramian)
-    exact = gramian.astype(np.longdouble)
-    lengths = np.sqrt(exact.diagonal())
-    products = exact.sum(axis=1) / size
-    square = max(products.sum() / size, np.longdouble(0))
-    return Given(exact, lengths, products, square, bool(size * square <= ZERO * lengths.sum() ** 2))
+    high = np.empty(size)
+    low = np.empty(size)
+    for i in range(size):
+        total = 0.0
+        rest = 0.0
+        for j in range(size):
+            total, lost = added(total, gramian[i, j])
+            rest += lost
+        high[i] = (total + rest) / size
+        product, lost = multiplied(high[i], float(size))
+        low[i] = ((total - product) - lost + rest) / size
+    ones = np.ones(size)
+    upper, lower = dot(high, ones)
+    return high, low, (upper + (lower + dot(low, ones)[0])) / size
 
 
-def direction_of(given: Given, weights: Array, radius: float) -> Direction:
-    """d(w) and F(w), by the policies of the room where w does not determine d."""
-    gramian, h = given.gramian, given.products
-    size = len(gramian)
-    zero, nothing = np.longdouble(0), np.zeros(size, dtype=np.longdouble)
-    if given.stationary:
-        return Direction(nothing, nothing, zero)
-    uniform = np.full(size, 1 / np.longdouble(size))
-    w = weights.astype(np.longdouble)
-    w /= w.sum()
-    value = np.longdouble(h @ w)
-    if radius == 0.0:
-        return Direction(uniform, h, value)
-    reach = radius * np.sqrt(given.square)
-    products = gramian @ w
-    square = np.longdouble(w @ products)
-    if square > size * ZERO * (w @ given.lengths) ** 2:
-        length = np.sqrt(square)
-        # h is added, not computed again in Gv: where g0 is small its rounding is large, here it is the same as F's.
-        share = reach / length
-        return Direction(uniform + share * w, h + share * products, value + reach * length)
-    if radius >= 1.0:
-        return Direction(nothing, nothing, zero)
-    along = least_squares(given, np.flatnonzero(weights))
-    products = gramian @ along
-    length = np.sqrt(np.maximum(along @ products, zero))
-    share = reach / length if length > reach else np.longdouble(1)
-    return Direction(uniform - share * along, h - share * products, zero)
+@compiled
+def measured(
+    gramian: Array, lengths: Array, high: Array, low: Array, mean_length: float, radius: float, weights: Array
+) -> Measures:
+    """The certificate. Sums are in twice the precision; what is added afterwards rounds eps (1 + c) d_i q at most.
+
+    The weights are divided by their sum: d does not depend on it, F is proportional to it.
+    """
+    size = len(weights)
+    products = np.empty(size)
+    rests = np.empty(size)
+    total = 0.0
+    reach = 0.0
+    for i in range(size):
+        products[i], rests[i] = dot(gramian[i], weights)
+        total += weights[i]
+        reach += weights[i] * lengths[i]
+    upper, lower = dot(products, weights)
+    square = upper + (lower + dot(rests, weights)[0])
+    share = 0.0
+    length = 0.0
+    if radius > 0.0:
+        if not square > size * ZERO * reach**2:
+            return Measures(0.0, 0.0, 0.0, True, True)
+        length = sqrt(square)
+        share = radius * mean_length / length
+    upper, lower = dot(high, weights)
+    value = (upper + radius * mean_length * length + (lower + dot(low, weights)[0])) / total
+    least = np.inf
+    non_conflicting = True
+    rounding = 4.0 * size * EPS * (lengths.sum() / size + share * reach)
+    for i in range(size):
+        product = (high[i] + share * products[i]) + (low[i] + share * rests[i])
+        least = min(least, product)
+        non_conflicting = non_conflicting and product >= -rounding * lengths[i]
+    return Measures(max((value - least) / mean_length**2, 0.0), value, share, non_conflicting, False)
 
 
-def least_squares(given: Given, support: NDArray[np.intp]) -> Extended:
+def value_of(ball: Ball, weights: Array) -> float:
+    """F(w) in the unit of the scaled Gramian: 0 where g0 or u is."""
+    return 0.0 if ball.mean_is_zero else measured(*ball, plain(weights)).value
+
+
+def judgement(ball: Ball, weights: Array) -> tuple[float, bool]:
+    """The gap, and whether no task conflicts: <g_i, d> >= −4 K eps d_i Σ_j |v_j| d_j, the rounding of the product."""
+    if ball.mean_is_zero:
+        return 0.0, True
+    found = measured(*ball, plain(weights))
+    if not found.standing:
+        return found.gap, found.non_conflicting
+    coefficients, products = standstill(ball, weights)
+    rounding = 4 * len(weights) * EPS * ball.lengths * (ball.lengths @ np.abs(coefficients))
+    return max(float(-products.min() / ball.mean_length**2), 0.0), bool((products >= -rounding).all())
+
+
+def standstill(ball: Ball, weights: Array) -> tuple[Extended, Extended]:
+    """The d of the policy for u = 0, as coefficients, and its products <g_i, d>, in extended precision."""
+    size = len(weights)
+    if ball.radius >= 1.0:
+        nothing = np.zeros(size, dtype=np.longdouble)
+        return nothing, nothing
+    h = ball.high.astype(np.longdouble) + ball.low
+    along = least_squares(ball, h, np.flatnonzero(weights))
+    products = ball.gramian.astype(np.longdouble) @ along
+    length = sqrt(max(float(along @ products), 0.0))
+    reach = ball.radius * ball.mean_length
+    share = reach / length if length > reach else 1.0
+    return 1 / np.longdouble(size) - share * along, h - share * products
+
+
+def least_squares(ball: Ball, h: Extended, support: NDArray[np.intp]) -> Extended:
     """The coefficients of the part of g0 along the gradients of the support."""
-    lengths = given.lengths[support]
-    scale = np.where(lengths > 0, lengths, 1)
-    cosines = given.gramian[np.ix_(support, support)] / scale[:, None] / scale
-    right = given.products[support] / scale
+    lengths = ball.lengths[support]
+    scale = np.where(lengths > 0, lengths, 1).astype(np.longdouble)
+    cosines = ball.gramian[np.ix_(support, support)] / scale[:, None] / scale
+    right = h[support] / scale
     values, vectors = np.linalg.eigh(cosines.astype(np.float64))
     # Where 0 is in the hull of the support, its cosines are singular: what is below rounding is left out.
-    kept = values > len(given.lengths) * ZERO * values[-1]
+    kept = values > len(h) * ZERO * values[-1]
     values, vectors = values[kept], vectors[:, kept]
     solution = np.zeros(len(support), dtype=np.longdouble)
     for _ in range(3):
         solution = solution + vectors @ ((vectors.T @ (right - cosines @ solution)) / values)
-    coefficients = np.zeros(len(given.lengths), dtype=np.longdouble)
+    coefficients = np.zeros(len(h), dtype=np.longdouble)
     coefficients[support] = solution / scale
     return coefficients
-
-
-def judgement(given: Given, weights: Array, radius: float) -> tuple[float, bool]:
-    """The gap, and whether no task conflicts: <g_i, d> >= −4 K eps d_i Σ_j |v_j| d_j, the rounding of the product."""
-    direction = direction_of(given, weights, radius)
-    rounding = 4 * len(weights) * EPS * given.lengths * (given.lengths @ np.abs(direction.coefficients))
-    non_conflicting = bool((direction.products >= -rounding).all())
-    difference = direction.value - direction.products.min()
-    return float(difference / given.square) if difference > 0 else 0.0, non_conflicting

@@ -22,16 +22,16 @@ Quarterly 3 (1956).
 
 from __future__ import annotations
 
+from math import frexp, ldexp, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import min_norm
 from ..algorithm import Algorithm
 from ..compiled import compiled, dot, plain, residual
 from ..gramian import Array
-from .problem import EPS, Ball, standing
+from .problem import EPS, Ball, measured, vertex
 
 FAR = 16.0
 """The factor by which s moves while its bracket is open on that side."""
@@ -41,55 +41,39 @@ SWEEPS = 8
 """Refinements of one solution: each gains log10(1/(eps condition)) digits, so 8 make up for a condition of 1e14."""
 
 
-class System(NamedTuple):
-    """C, v, η = high + low, and c q / min_j s_j, what ‖u‖/s is to be."""
-
-    cosines: Array
-    v: Array
-    high: Array
-    low: Array
-    slope: float
-
-
 class State(NamedTuple):
-    """The next s to try lies in (low, high), unless it is 0."""
+    """The next s to try lies in (low, high), unless it is 0; ``finished``: there is no other."""
 
     weights: Array
-    system: System
     shift: float
     low: float = 0.0
     high: float = float("inf")
+    finished: bool = False
 
 
 def start(ball: Ball, exponent: int) -> State:
     """Everything on the task of the smallest h_i, the solution for small c; s = 1/c, the root if u were g0."""
-    weights = np.zeros(len(ball.gramian))
-    weights[int(ball.mean_products.argmin())] = 1.0
-    return State(weights, scaled_system(ball), 0.0 if ball.radius >= 1.0 else 1.0 / ball.radius)
+    weights = vertex(len(ball.high), int(ball.high.argmin()))
+    return State(weights, 0.0 if ball.radius >= 1.0 else 1.0 / ball.radius)
 
 
 def step(ball: Ball, state: State, products: Array, iteration: int) -> State:
     """One min-norm problem, and the root of the piece on its support."""
-    s, system = state.shift, state.system
-    if not state.high > state.low * (1.0 + 4.0 * EPS) or (iteration > 1 and standing(ball, state.weights, products)):
+    if state.finished:
         return state
-    weights = min_norm.solve(shifted(ball, s)).weights
-    products = ball.gramian @ weights
-    if standing(ball, weights, products):
-        return state._replace(weights=weights)
-    if s * ball.radius * ball.mean_length < float(weights @ products) ** 0.5:
-        low, high = s, state.high
-    else:
-        low, high = state.low, s
-    x, root = piece(*system, np.flatnonzero(weights))
+    s, low, high = state.shift, state.low, state.high
+    weights = min_norm.solve(shifted(ball.gramian, ball.high, ball.mean_length, s)).weights
+    below = measured(*ball, plain(weights))
+    if below.standing:
+        return state._replace(weights=weights, finished=True)
+    # share = c q/‖u‖.
+    low, high = (s, high) if s * below.share < 1.0 else (low, s)
+    x, root = piece(ball.gramian, ball.high, ball.low, ball.radius * ball.mean_length, plain(weights))
     if root > 0.0:
         weights = x
-    if abs(root - s) <= SAME * s:
-        # The support found at the root is the one whose root this is: there is nothing else to try.
-        low = high = s
-    elif not low < root < high:
-        root = between(low, high, ball.radius)
-    return State(weights, system, root, low, high)
+    # Where the support found at the root is the one whose root it is, there is nothing else to try.
+    finished = abs(root - s) <= SAME * s or high <= low * (1.0 + SAME)
+    return State(weights, root if low < root < high else between(low, high, ball.radius), low, high, finished)
 
 
 def between(low: float, high: float, radius: float) -> float:
@@ -99,67 +83,63 @@ def between(low: float, high: float, radius: float) -> float:
     return high / FAR if high < np.inf else 1.0 / radius
 
 
-def shifted(ball: Ball, s: float) -> Array:
+@compiled
+def shifted(gramian: Array, h: Array, mean_length: float, s: float) -> Array:
     """The Gramian of the rows g_i + s g0, kept within Cauchy-Schwarz where they cancel to rounding."""
-    if s == 0.0:
-        return ball.gramian
-    along = s * ball.mean_products.astype(np.float64)
-    gramian: Array = ball.gramian + (along[:, None] + (along + (s * ball.mean_length) ** 2))
-    lengths = np.sqrt(np.maximum(gramian.diagonal(), 0.0))
-    limit = lengths[:, None] * lengths
-    return np.clip(gramian, -limit, limit)
-
-
-def scaled_system(ball: Ball) -> System:
-    """C, v and η for the ball."""
-    exponents = (np.frexp(ball.gramian.diagonal())[1] + 1) // 2
-    smallest = int(exponents.min())
-    inverse = np.ldexp(1.0, -exponents)
-    eta = ball.mean_products * np.ldexp(1.0, -exponents - smallest)
-    high = eta.astype(np.float64)
-    return System(
-        plain(ball.gramian * inverse[:, None] * inverse),
-        np.ldexp(1.0, smallest - exponents),
-        high,
-        (eta - high).astype(np.float64),
-        ball.radius * ball.mean_length * float(np.ldexp(1.0, -smallest)),
-    )
+    size = len(h)
+    result = np.empty((size, size))
+    for i in range(size):
+        for j in range(size):
+            result[i, j] = gramian[i, j] + (s * h[i] + s * h[j]) + (s * mean_length) ** 2
+        result[i, i] = max(result[i, i], 0.0)
+    for i in range(size):
+        for j in range(i):
+            limit = sqrt(result[i, i]) * sqrt(result[j, j])
+            result[i, j] = result[j, i] = min(max(result[i, j], -limit), limit)
+    return result
 
 
 @compiled
-def piece(
-    cosines: Array, v: Array, high: Array, low: Array, slope: float, support: NDArray[np.int64]
-) -> tuple[Array, float]:
-    """(weights, s) where ‖u(s)‖ = s c q on the affine hull of the support, negative weights set to 0.
+def piece(gramian: Array, high: Array, low: Array, reach: float, start: Array) -> tuple[Array, float]:
+    """(weights, s) with ‖u(s)‖ = s c q on the affine hull of the support of ``start``, negative weights set to 0.
 
-    s is not a positive number where the hull holds no such point, or where the support is affinely dependent.
+    ``reach`` is c q. s is not a positive number where the hull holds no such point, or the support is dependent.
     """
+    support = np.flatnonzero(start)
     size = len(support)
-    weights = np.zeros(len(v))
+    weights = np.zeros(len(start))
+    exponents = np.empty(size, dtype=np.int64)
+    for i in range(size):
+        exponents[i] = (frexp(gramian[support[i], support[i]])[1] + 1) // 2
+    least = exponents.min()
     # The rows (C, v, η) of the support: a product with (x, ·, s, s) in twice the precision is one sum.
     rows = np.empty((size, size + 3))
     factor = np.empty((size, size))
+    v = np.empty(size)
+    for i in range(size):
+        v[i] = rows[i, size] = ldexp(1.0, least - exponents[i])
+        unit = ldexp(1.0, -exponents[i])
+        for j in range(size):
+            rows[i, j] = gramian[support[i], support[j]] * unit * ldexp(1.0, -exponents[j])
+        rows[i, size + 1] = high[support[i]] * unit * ldexp(1.0, -least)
+        rows[i, size + 2] = low[support[i]] * unit * ldexp(1.0, -least)
     for i in range(size):
         for j in range(size):
-            rows[i, j] = cosines[support[i], support[j]]
-            factor[i, j] = rows[i, j] + v[support[i]] * v[support[j]]
-        rows[i, size] = v[support[i]]
-        rows[i, size + 1] = high[support[i]]
-        rows[i, size + 2] = low[support[i]]
+            factor[i, j] = rows[i, j] + v[i] * v[j]
     if not cholesky(factor):
         return weights, np.nan
-    v_s = rows[:, size].copy()
-    zero = np.zeros(size)
-    p = solved(factor, rows, v_s, 0.0)
-    r = solved(factor, rows, zero, -1.0)
-    through, share = inner(v_s, p), inner(v_s, r)
+    slope = reach * ldexp(1.0, -least)
+    nothing = np.zeros(size)
+    p = solved(factor, rows, v, 0.0)
+    r = solved(factor, rows, nothing, -1.0)
+    through, share = inner(v, p), inner(v, r)
     x = p / through
     beta = (share / through) * p - r
     bend = slope**2 - square(rows, beta)
     start_square = square(rows, x)
     if not (bend > 0.0 and start_square > 0.0):
         return weights, np.nan
-    s = (start_square / bend) ** 0.5
+    s = sqrt(start_square / bend)
     x += s * beta
     t = np.empty(size + 3)
     y = np.empty(size)
@@ -168,10 +148,10 @@ def piece(
         t[:size] = x
         t[size] = -mu
         t[size + 1] = t[size + 2] = s
-        residual(rows, t, zero, y)
+        residual(rows, t, nothing, y)
         substitute(factor, y)
-        missing = 1.0 - inner(v_s, x)
-        along = (missing - inner(v_s, y)) / through
+        missing = 1.0 - inner(v, x)
+        along = (missing - inner(v, y)) / through
         x += y + along * p
         mu += along - missing
         change = (square(rows, x) - (slope * s) ** 2) / (2.0 * s * bend)
@@ -180,8 +160,10 @@ def piece(
         mu += change * share / through
     total = 0.0
     for i in range(size):
-        weights[support[i]] = max(v_s[i] * x[i], 0.0)
+        weights[support[i]] = max(v[i] * x[i], 0.0)
         total += weights[support[i]]
+    if not total > 0.0:
+        return weights, np.nan
     return weights / total, s
 
 
