@@ -52,9 +52,11 @@ class State(NamedTuple):
 
 
 def start(ball: Ball, exponent: int) -> State:
-    """Everything on the task of the smallest h_i, the solution for small c; s = 1/c, the root if u were g0."""
-    weights = vertex(len(ball.high), int(ball.high.argmin()))
-    return State(weights, 0.0 if ball.radius >= 1.0 else 1.0 / ball.radius)
+    """Everything on the task k of the smallest F(e_i); s = min(1, d_k/q)/c, the root if ‖u‖ were d_k or q."""
+    values = ball.high + ball.radius * ball.mean_length * ball.lengths
+    k = int(values.argmin())
+    ratio = min(1.0, float(ball.lengths[k]) / ball.mean_length)
+    return State(vertex(len(values), k), 0.0 if ball.radius >= 1.0 else ratio / ball.radius)
 
 
 def step(ball: Ball, state: State, products: Array, iteration: int) -> State:
