@@ -270,7 +270,9 @@ def measured(
     rests = np.empty(size)
     total = 0.0
     reach = 0.0
+    sum_of_lengths = 0.0
     for i in range(size):
+        sum_of_lengths += lengths[i]
         products[i], rests[i] = dot(gramian[i], weights)
         total += weights[i]
         reach += weights[i] * lengths[i]
@@ -287,7 +289,7 @@ def measured(
     value = (upper + radius * mean_length * length + (lower + dot(low, weights)[0])) / total
     least = np.inf
     non_conflicting = True
-    rounding = 4.0 * size * EPS * (lengths.sum() / size + share * reach)
+    rounding = 4.0 * size * EPS * (sum_of_lengths / size + share * reach)
     for i in range(size):
         product = (high[i] + share * products[i]) + (low[i] + share * rests[i])
         least = min(least, product)

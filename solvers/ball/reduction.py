@@ -26,10 +26,11 @@ from math import frexp, ldexp, sqrt
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import min_norm
 from ..algorithm import Algorithm
-from ..compiled import compiled, dot, plain, residual
+from ..compiled import compiled, dot, inner, plain, residual
 from ..gramian import Array
 from .problem import EPS, Ball, measured, vertex
 
@@ -110,66 +111,93 @@ def piece(gramian: Array, high: Array, low: Array, reach: float, start: Array) -
     support = np.flatnonzero(start)
     size = len(support)
     weights = np.zeros(len(start))
+    rows, least = scaled_rows(gramian, high, low, support)
+    x, s = root_of(rows, reach * ldexp(1.0, -least))
+    total = 0.0
+    for i in range(size):
+        weights[support[i]] = max(rows[i, size] * x[i], 0.0)
+        total += weights[support[i]]
+    if not total > 0.0:
+        return weights, np.nan
+    for i in range(size):
+        weights[support[i]] /= total
+    return weights, s
+
+
+@inner
+def scaled_rows(gramian: Array, high: Array, low: Array, support: NDArray[np.intp]) -> tuple[Array, int]:
+    """The rows (C, v, η) of the support, η as two columns, and e with min_j s_j = 2ᵉ.
+
+    A product of such rows with (x, ·, s, s) in twice the precision is one sum.
+    """
+    size = len(support)
     exponents = np.empty(size, dtype=np.int64)
     for i in range(size):
         exponents[i] = (frexp(gramian[support[i], support[i]])[1] + 1) // 2
     least = exponents.min()
-    # The rows (C, v, η) of the support: a product with (x, ·, s, s) in twice the precision is one sum.
     rows = np.empty((size, size + 3))
-    factor = np.empty((size, size))
-    v = np.empty(size)
     for i in range(size):
-        v[i] = rows[i, size] = ldexp(1.0, least - exponents[i])
         unit = ldexp(1.0, -exponents[i])
         for j in range(size):
             rows[i, j] = gramian[support[i], support[j]] * unit * ldexp(1.0, -exponents[j])
+        rows[i, size] = ldexp(1.0, least - exponents[i])
         rows[i, size + 1] = high[support[i]] * unit * ldexp(1.0, -least)
         rows[i, size + 2] = low[support[i]] * unit * ldexp(1.0, -least)
+    return rows, least
+
+
+@inner
+def root_of(rows: Array, slope: float) -> tuple[Array, float]:
+    """(x, s) with Cx + sη = μv, vᵀx = 1 and xᵀCx = (slope s)²; (0, NaN) where there is none.
+
+    x = α + s β by two solutions p, r of M p = v, M r = η; then Newton's method on all three at once.
+    """
+    size = len(rows)
+    nothing = np.zeros(size)
+    v = rows[:, size].copy()
+    factor = np.empty((size, size))
     for i in range(size):
         for j in range(size):
             factor[i, j] = rows[i, j] + v[i] * v[j]
     if not cholesky(factor):
-        return weights, np.nan
-    slope = reach * ldexp(1.0, -least)
-    nothing = np.zeros(size)
+        return nothing, np.nan
     p = solved(factor, rows, v, 0.0)
     r = solved(factor, rows, nothing, -1.0)
-    through, share = inner(v, p), inner(v, r)
-    x = p / through
-    beta = (share / through) * p - r
+    through, share = product(v, p), product(v, r)
+    x = np.zeros(size)
+    move(x, 1.0 / through, p)
+    beta = np.zeros(size)
+    move(beta, share / through, p)
+    move(beta, -1.0, r)
     bend = slope**2 - square(rows, beta)
     start_square = square(rows, x)
     if not (bend > 0.0 and start_square > 0.0):
-        return weights, np.nan
+        return nothing, np.nan
     s = sqrt(start_square / bend)
-    x += s * beta
+    move(x, s, beta)
     t = np.empty(size + 3)
     y = np.empty(size)
     mu = (1.0 + s * share) / through - 1.0
     for _ in range(3):
-        t[:size] = x
+        for i in range(size):
+            t[i] = x[i]
         t[size] = -mu
         t[size + 1] = t[size + 2] = s
         residual(rows, t, nothing, y)
         substitute(factor, y)
-        missing = 1.0 - inner(v, x)
-        along = (missing - inner(v, y)) / through
-        x += y + along * p
+        missing = 1.0 - product(v, x)
+        along = (missing - product(v, y)) / through
+        move(x, 1.0, y)
+        move(x, along, p)
         mu += along - missing
         change = (square(rows, x) - (slope * s) ** 2) / (2.0 * s * bend)
-        x += change * beta
+        move(x, change, beta)
         s += change
         mu += change * share / through
-    total = 0.0
-    for i in range(size):
-        weights[support[i]] = max(v[i] * x[i], 0.0)
-        total += weights[support[i]]
-    if not total > 0.0:
-        return weights, np.nan
-    return weights / total, s
+    return x, s
 
 
-@compiled
+@inner
 def solved(factor: Array, rows: Array, right: Array, share: float) -> Array:
     """The solution of (C + v vᵀ) x = right − share η by the factor, refined until the corrections are rounding."""
     size = len(right)
@@ -178,23 +206,32 @@ def solved(factor: Array, rows: Array, right: Array, share: float) -> Array:
     t = np.zeros(size + 3)
     t[size + 1] = t[size + 2] = share
     for _ in range(SWEEPS):
-        t[:size] = x
-        t[size] = inner(rows[:, size].copy(), x)
+        t[size] = 0.0
+        for i in range(size):
+            t[i] = x[i]
+            t[size] += rows[i, size] * x[i]
         residual(rows, t, right, y)
         substitute(factor, y)
-        x += y
-        if np.abs(y).max() <= EPS * np.abs(x).max():
+        move(x, 1.0, y)
+        if product(y, y) <= EPS**2 * product(x, x):
             break
     return x
 
 
-@compiled
-def inner(x: Array, y: Array) -> float:
+@inner
+def move(x: Array, length: float, direction: Array) -> None:
+    """Add ``length`` times ``direction`` to ``x``."""
+    for i in range(len(x)):
+        x[i] += length * direction[i]
+
+
+@inner
+def product(x: Array, y: Array) -> float:
     """xᵀy, summed in twice the precision."""
     return dot(x, y)[0]
 
 
-@compiled
+@inner
 def square(rows: Array, x: Array) -> float:
     """xᵀCx, summed in twice the precision."""
     products = np.empty(len(x))
@@ -203,7 +240,7 @@ def square(rows: Array, x: Array) -> float:
     return dot(products, x)[0]
 
 
-@compiled
+@inner
 def cholesky(matrix: Array) -> bool:
     """Overwrite ``matrix`` by its lower Cholesky factor; false where a pivot is not positive."""
     size = len(matrix)
@@ -221,7 +258,7 @@ def cholesky(matrix: Array) -> bool:
     return True
 
 
-@compiled
+@inner
 def substitute(factor: Array, x: Array) -> None:
     """Overwrite ``x`` by the solution of L Lᵀ y = x."""
     size = len(x)
