@@ -134,13 +134,13 @@ def scaled_rows(gramian: Array, high: Array, low: Array, support: NDArray[np.int
     exponents = np.empty(size, dtype=np.int64)
     for i in range(size):
         exponents[i] = (frexp(gramian[support[i], support[i]])[1] + 1) // 2
-    least = exponents.min()
+    least = int(exponents.min())
     rows = np.empty((size, size + 3))
     for i in range(size):
-        unit = ldexp(1.0, -exponents[i])
+        unit = ldexp(1.0, -int(exponents[i]))
         for j in range(size):
-            rows[i, j] = gramian[support[i], support[j]] * unit * ldexp(1.0, -exponents[j])
-        rows[i, size] = ldexp(1.0, least - exponents[i])
+            rows[i, j] = gramian[support[i], support[j]] * unit * ldexp(1.0, -int(exponents[j]))
+        rows[i, size] = ldexp(1.0, least - int(exponents[i]))
         rows[i, size + 1] = high[support[i]] * unit * ldexp(1.0, -least)
         rows[i, size + 2] = low[support[i]] * unit * ldexp(1.0, -least)
     return rows, least
@@ -178,7 +178,7 @@ def root_of(rows: Array, slope: float) -> tuple[Array, float]:
     t = np.empty(size + 3)
     y = np.empty(size)
     mu = (1.0 + s * share) / through - 1.0
-    for _ in range(3):
+    for _ in range(2):
         for i in range(size):
             t[i] = x[i]
         t[size] = -mu
@@ -205,6 +205,7 @@ def solved(factor: Array, rows: Array, right: Array, share: float) -> Array:
     y = np.empty(size)
     t = np.zeros(size + 3)
     t[size + 1] = t[size + 2] = share
+    before = 0.0
     for _ in range(SWEEPS):
         t[size] = 0.0
         for i in range(size):
@@ -213,8 +214,14 @@ def solved(factor: Array, rows: Array, right: Array, share: float) -> Array:
         residual(rows, t, right, y)
         substitute(factor, y)
         move(x, 1.0, y)
-        if product(y, y) <= EPS**2 * product(x, x):
+        # The corrections fall geometrically: the next one would be this one times the rate seen.
+        whole = last = 0.0
+        for i in range(size):
+            whole += x[i] * x[i]
+            last += y[i] * y[i]
+        if last * last <= EPS**2 * whole * before:
             break
+        before = last
     return x
 
 
