@@ -32,7 +32,7 @@ from .. import min_norm
 from ..algorithm import Algorithm
 from ..compiled import compiled, dot, inner, plain, residual
 from ..gramian import Array
-from .problem import EPS, Ball, measured, vertex
+from .problem import EPS, ZERO, Ball, vertex
 
 FAR = 16.0
 """The factor by which s moves while its bracket is open on that side."""
@@ -66,12 +66,12 @@ def step(ball: Ball, state: State, products: Array, iteration: int) -> State:
         return state
     s, low, high = state.shift, state.low, state.high
     weights = min_norm.solve(shifted(ball.gramian, ball.high, ball.mean_length, s)).weights
-    below = measured(*ball, plain(weights))
-    if below.standing:
+    square, length = float(weights @ (ball.gramian @ weights)), float(weights @ ball.lengths)
+    if not square > len(weights) * ZERO * length**2:
         return state._replace(weights=weights, finished=True)
-    # share = c q/‖u‖.
-    low, high = (s, high) if s * below.share < 1.0 else (low, s)
-    x, root = piece(ball.gramian, ball.high, ball.low, ball.radius * ball.mean_length, plain(weights))
+    reach = ball.radius * ball.mean_length
+    low, high = (s, high) if s * reach < sqrt(square) else (low, s)
+    x, root = piece(ball.gramian, ball.high, ball.low, reach, plain(weights))
     if root > 0.0:
         weights = x
     # Where the support found at the root is the one whose root it is, there is nothing else to try.
@@ -169,7 +169,8 @@ def root_of(rows: Array, slope: float) -> tuple[Array, float]:
     beta = np.zeros(size)
     move(beta, share / through, p)
     move(beta, -1.0, r)
-    bend = slope**2 - square(rows, beta)
+    # βᵀCβ = −βᵀη, because Cβ + η is a multiple of v and vᵀβ = 0.
+    bend = slope**2 + product(beta, rows[:, size + 1].copy())
     start_square = square(rows, x)
     if not (bend > 0.0 and start_square > 0.0):
         return nothing, np.nan
