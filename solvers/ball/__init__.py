@@ -8,7 +8,7 @@ No algorithm of the room calls another; ``reduction`` calls the room ``min_norm`
 >>> solution.converged
 True
 >>> direction_weights([[1.0, 0.0], [0.0, 4.0]], solution.weights)  # of d in g_1, g_2
-array([0.94721..., 0.5])
+array([0.9472136, 0.5      ])
 """
 
 from __future__ import annotations
