@@ -95,8 +95,10 @@ def test_a_solution_says_the_truth_about_itself(room, name, problem, limit):
     assert gap == module.certificate(gramian, weights)
     assert 0 <= iterations <= limit
     assert converged is (gap <= tolerated(room, gramian, weights))
-    products = gramian.astype(np.longdouble) @ weights
-    rounding = len(gramian) * EPS * np.sqrt(gramian.max()) * (np.sqrt(gramian.diagonal()) @ weights)
+    # The coefficients of the direction in the gradients, where they are not the weights themselves.
+    coefficients = module.direction_weights(gramian, weights) if hasattr(module, "direction_weights") else weights
+    products = gramian.astype(np.longdouble) @ coefficients
+    rounding = len(gramian) * EPS * np.sqrt(gramian.max()) * (np.sqrt(gramian.diagonal()) @ abs(coefficients))
     assert products.min() >= -rounding if non_conflicting else products.min() <= rounding
     if room == "min_norm":
         assert weights.min() >= 0
@@ -276,7 +278,7 @@ def test_wrong_arguments_get_a_sentence(room, name):
         with pytest.raises(ValueError, match="max_iterations must be a whole number >= 1"):
             module.solve(gramian, algorithm=name, max_iterations=limit)
         with pytest.raises(ValueError, match="max_iterations must be a whole number >= 1"):
-            module.trace(gramian, name, max_iterations=limit)
+            module.trace(gramian, algorithm=name, max_iterations=limit)
     with pytest.raises(ValueError, match=f"algorithm '{name}' has no option 'momentum'"):
         module.solve(gramian, algorithm=name, momentum=0.9)
 
