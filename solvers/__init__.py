@@ -9,9 +9,9 @@ This folder stands at the top of the repository because people add files here; i
 through the relative link ``mtlbench/solvers -> ../solvers``, hence the relative imports inside.
 """
 
-from . import min_norm
+from . import dual_cone, min_norm
 from .algorithm import SolverFailed
 from .gramian import InvalidGramian
 from .solution import Solution
 
-__all__ = ["InvalidGramian", "Solution", "SolverFailed", "min_norm"]
+__all__ = ["InvalidGramian", "Solution", "SolverFailed", "dual_cone", "min_norm"]

@@ -1,0 +1,304 @@
+"""The compiled part of ``active_set``: principal pivoting in float64, refined to the rounding of the weights.
+
+y starts at q, which is optimal if no task conflicts: s = Cy >= 0. Otherwise the task with the smallest s_i / √C_ii
+enters the active set A. Its y_i grows, and with it those of A change so that s stays 0 on A, until s_i is 0 too; where
+another y_j comes down to q_j on the way, that task leaves A and the move goes on without it. Every move lowers ½ yᵀCy
+to the minimum over its active set, so that none returns; and a task that depends on those in A has s_i = 0 like them,
+so A stays independent, without a ridge, even where C is singular.
+
+Carried along is the inverse of C_AA, bordered when a task enters and reduced when one leaves: K² operations in all
+for each move. When nothing is violated any more, s is computed in twice the precision, and y_A − C_AA⁻¹ s_A is y_A
+refined. The next row of preferences starts from the same active set, if most of its multipliers are positive there.
+
+A row is given up where a task nearly depends on A (a pivot below 1e-9), or where the refined residual is still above
+what rounding y explains: extended precision takes over.
+
+Source: R. Keller, Mathematical Programming 4 (1973) (principal pivoting on a semidefinite matrix); C. Lawson &
+R. Hanson, Solving Least Squares Problems (1974), chapter 23.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import compiled
+from ..gramian import Array
+from .problem import EPS, Integers, multiply
+
+VIOLATED = 1e-13
+"""−s_i / √C_ii / ‖Jᵀp‖ of a task that has to enter: well below the tolerance, well above the rounding of float64."""
+SMALL_PIVOT = 1e-9
+ENOUGH = 1e-12
+
+
+@compiled
+def projected(
+    cosines: Array, roots: Array, starts: Array, squares: Array, limit: int
+) -> tuple[Array, Integers, NDArray[np.bool_]]:
+    """(y, moves, solved) for each row of ``starts``, each with at most ``limit`` moves."""
+    rows, size = starts.shape
+    points = starts.copy()
+    moves = np.zeros(rows, dtype=np.int64)
+    solved = np.ones(rows, dtype=np.bool_)
+    inverse = np.empty((size, size))
+    order = np.empty(size, dtype=np.int64)
+    active = np.zeros(size, dtype=np.bool_)
+    work = np.empty((4, size))
+    count = 0
+    for r in range(rows):
+        if squares[r] > 0.0:
+            warm = count > 0
+            count, moves[r], solved[r] = one_row(
+                cosines, roots, starts[r], squares[r], limit, points[r], inverse, order, active, count, work
+            )
+            if warm and not solved[r] and moves[r] < limit:
+                # The inverse may have lost its digits in earlier rows.
+                active[:] = False
+                count, more, solved[r] = one_row(
+                    cosines, roots, starts[r], squares[r], limit - moves[r], points[r], inverse, order, active, 0, work
+                )
+                moves[r] += more
+            if not solved[r]:
+                active[:] = False
+                count = 0
+    return points, moves, solved
+
+
+@compiled
+def one_row(
+    cosines: Array,
+    roots: Array,
+    start: Array,
+    square: float,
+    limit: int,
+    point: Array,
+    inverse: Array,
+    order: Integers,
+    active: NDArray[np.bool_],
+    count: int,
+    work: Array,
+) -> tuple[int, int, bool]:
+    """(tasks in the active set, moves, whether solved); ``point`` is y."""
+    size = len(start)
+    slacks, low, direction, change = work
+    norm = sqrt(square)
+    count = resumed(cosines, start, point, inverse, order, active, count, slacks, direction)
+    moves = 0
+    while True:
+        while True:
+            entering = violated(slacks, roots, active, VIOLATED * norm)
+            if entering < 0:
+                break
+            while not active[entering]:
+                if moves >= limit or moves >= 6 * size + 20:
+                    return count, moves, False
+                moves += 1
+                curvature = direct(cosines, inverse, order, count, entering, direction, change)
+                if not curvature > SMALL_PIVOT * cosines[entering, entering]:
+                    return count, moves, False
+                length = -slacks[entering] / curvature
+                leaving = -1
+                for a in range(count):
+                    room = point[order[a]] - start[order[a]]
+                    if direction[a] < 0.0 and room < -length * direction[a]:
+                        length = room / -direction[a]
+                        leaving = a
+                for a in range(count):
+                    point[order[a]] += length * direction[a]
+                point[entering] += length
+                for i in range(size):
+                    slacks[i] += length * change[i]
+                for a in range(count):
+                    slacks[order[a]] = 0.0
+                if leaving >= 0:
+                    point[order[leaving]] = start[order[leaving]]
+                    count = remove(inverse, order, active, count, leaving)
+                else:
+                    append(inverse, order, active, count, entering, direction, curvature)
+                    count += 1
+                    slacks[entering] = 0.0
+        for attempt in range(4):
+            multiply(cosines, point, slacks, low)
+            found, spread = quality(slacks, roots, start, point, norm)
+            if found <= size * EPS * spread or attempt == 3:
+                break
+            count = refined(inverse, order, active, count, start, point, slacks)
+        if found <= ENOUGH + EPS * spread:
+            return count, moves, True
+        # slacks are accurate now: if a task is violated after all, it enters; if none is, float64 can do no more.
+        if violated(slacks, roots, active, VIOLATED * norm) < 0:
+            return count, moves, False
+
+
+@compiled
+def resumed(
+    cosines: Array,
+    start: Array,
+    point: Array,
+    inverse: Array,
+    order: Integers,
+    active: NDArray[np.bool_],
+    count: int,
+    slacks: Array,
+    wanted: Array,
+) -> int:
+    """Begin at ``start`` with the active set of the row before, less its negative multipliers; ``slacks`` is s.
+
+    Where more than half of them are negative nothing is kept: to enter anew is cheaper than to leave.
+    """
+    size = len(start)
+    point[:] = start
+    plain_product(cosines, start, slacks)
+    first = True
+    while count > 0:
+        negative = 0
+        worst = -1
+        for a in range(count):
+            wanted[a] = 0.0
+            for b in range(count):
+                wanted[a] -= inverse[a, b] * slacks[order[b]]
+            if wanted[a] <= 0.0:
+                negative += 1
+                if worst < 0 or wanted[a] < wanted[worst]:
+                    worst = a
+        if negative == 0:
+            break
+        if first and 2 * negative > count:
+            active[:] = False
+            return 0
+        first = False
+        count = remove(inverse, order, active, count, worst)
+    for a in range(count):
+        point[order[a]] += wanted[a]
+        row = cosines[order[a]]
+        for i in range(size):
+            slacks[i] += wanted[a] * row[i]
+    for a in range(count):
+        slacks[order[a]] = 0.0
+    return count
+
+
+@compiled
+def plain_product(matrix: Array, x: Array, out: Array) -> None:
+    """out = Mx of a symmetric matrix, in float64; x_j = 0 costs nothing."""
+    out[:] = 0.0
+    for j in range(len(x)):
+        if x[j] != 0.0:
+            row = matrix[j]
+            for i in range(len(x)):
+                out[i] += x[j] * row[i]
+
+
+@compiled
+def violated(slacks: Array, roots: Array, active: NDArray[np.bool_], limit: float) -> int:
+    """The task outside the active set with the smallest s_i / √C_ii, if that is below −limit; else −1."""
+    found = -1
+    least = -limit
+    for i in range(len(slacks)):
+        if not active[i] and slacks[i] < least * roots[i]:
+            least = slacks[i] / roots[i]
+            found = i
+    return found
+
+
+@compiled
+def direct(
+    cosines: Array, inverse: Array, order: Integers, count: int, entering: int, direction: Array, change: Array
+) -> float:
+    """How y_A and s change per unit of the entering y_i, s_A staying 0; returns the change of s_i, the pivot."""
+    row = cosines[entering]
+    change[:] = row
+    pivot = row[entering]
+    for a in range(count):
+        total = 0.0
+        for b in range(count):
+            total -= inverse[a, b] * row[order[b]]
+        direction[a] = total
+    for a in range(count):
+        other = cosines[order[a]]
+        step = direction[a]
+        pivot += step * row[order[a]]
+        for i in range(len(row)):
+            change[i] += step * other[i]
+    return pivot
+
+
+@compiled
+def append(
+    inverse: Array,
+    order: Integers,
+    active: NDArray[np.bool_],
+    count: int,
+    entering: int,
+    direction: Array,
+    pivot: float,
+) -> None:
+    """The inverse of C_AA with the entering task added, bordered by its ``direction``."""
+    for a in range(count):
+        share = direction[a] / pivot
+        for b in range(count):
+            inverse[a, b] += share * direction[b]
+        inverse[a, count] = share
+        inverse[count, a] = share
+    inverse[count, count] = 1.0 / pivot
+    order[count] = entering
+    active[entering] = True
+
+
+@compiled
+def remove(inverse: Array, order: Integers, active: NDArray[np.bool_], count: int, place: int) -> int:
+    """The inverse of C_AA without the task at ``place``, the last one moved there; returns the new count."""
+    pivot = inverse[place, place]
+    for a in range(count):
+        if a != place:
+            share = inverse[a, place] / pivot
+            for b in range(count):
+                if b != place:
+                    inverse[a, b] -= share * inverse[place, b]
+    last = count - 1
+    active[order[place]] = False
+    order[place] = order[last]
+    for a in range(last):
+        inverse[a, place] = inverse[a, last]
+    for a in range(last):
+        inverse[place, a] = inverse[last, a]
+    inverse[place, place] = inverse[last, last]
+    return last
+
+
+@compiled
+def refined(
+    inverse: Array, order: Integers, active: NDArray[np.bool_], count: int, start: Array, point: Array, slacks: Array
+) -> int:
+    """y_A − C_AA⁻¹ s_A; a task whose y_i would fall below q_i leaves. Returns the new count."""
+    for a in range(count):
+        total = 0.0
+        for b in range(count):
+            total += inverse[a, b] * slacks[order[b]]
+        point[order[a]] -= total
+    a = 0
+    while a < count:
+        task = order[a]
+        if point[task] <= start[task]:
+            point[task] = start[task]
+            count = remove(inverse, order, active, count, a)
+        else:
+            a += 1
+    return count
+
+
+@compiled
+def quality(slacks: Array, roots: Array, start: Array, point: Array, norm: float) -> tuple[float, float]:
+    """The residual in the unit of y, and Σ |y_i| √C_ii / ‖Jᵀp‖."""
+    conflict = 0.0
+    slackness = 0.0
+    spread = 0.0
+    for i in range(len(slacks)):
+        if roots[i] > 0.0:
+            conflict = max(conflict, -slacks[i] / roots[i])
+        slackness += (point[i] - start[i]) * slacks[i]
+        spread += abs(point[i]) * roots[i]
+    return max(conflict / norm, abs(slackness) / (norm * norm)), spread / norm
