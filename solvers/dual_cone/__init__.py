@@ -78,7 +78,7 @@ def solve(
     if record.quick is not None and type(gramian) is np.ndarray and gramian.dtype == np.float64:
         square = gramian.ndim == 2 and gramian.shape[0] == gramian.shape[1] > 0
         if square and gramian.flags.carray:
-            given = as_preference(preference, len(gramian))
+            given = as_preference(preference, len(gramian), finite=False)
             rows = given if given.ndim == 2 else given.reshape(1, -1)
             found, gap, iterations, certified, non_conflicting = record.quick(
                 gramian, rows, float(tolerance), int(max_iterations)

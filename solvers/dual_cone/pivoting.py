@@ -57,10 +57,12 @@ def projected(
             if warm and not solved[r] and moves[r] < limit:
                 # The inverse may have lost its digits in earlier rows.
                 active[:] = False
-                count, more, solved[r] = one_row(
-                    cosines, roots, starts[r], squares[r], limit - moves[r], points[r], inverse, order, active, 0, work
+                count = 0
+                before = moves[r]
+                count, moves[r], solved[r] = one_row(
+                    cosines, roots, starts[r], squares[r], limit - before, points[r], inverse, order, active, count, work
                 )
-                moves[r] += more
+                moves[r] += before
             if not solved[r]:
                 active[:] = False
                 count = 0
@@ -83,7 +85,7 @@ def one_row(
 ) -> tuple[int, int, bool]:
     """(tasks in the active set, moves, whether solved); ``point`` is y."""
     size = len(start)
-    slacks, low, direction, change = work
+    slacks, low, direction, change = work[0], work[1], work[2], work[3]
     norm = sqrt(square)
     count = resumed(cosines, start, point, inverse, order, active, count, slacks, direction)
     moves = 0
@@ -125,7 +127,7 @@ def one_row(
             found, spread = quality(slacks, roots, start, point, norm)
             if found <= size * EPS * spread or attempt == 3:
                 break
-            count = refined(inverse, order, active, count, start, point, slacks)
+            count = refined(inverse, order, active, count, start, point, slacks, change)
         if found <= ENOUGH + EPS * spread:
             return count, moves, True
         # slacks are accurate now: if a task is violated after all, it enters; if none is, float64 can do no more.
@@ -152,24 +154,36 @@ def resumed(
     size = len(start)
     point[:] = start
     plain_product(cosines, start, slacks)
+    if count == 0:
+        return 0
+    for a in range(count):
+        wanted[a] = 0.0
+    for b in range(count):
+        share = slacks[order[b]]
+        column = inverse[b]
+        for a in range(count):
+            wanted[a] -= share * column[a]
     first = True
     while count > 0:
         negative = 0
-        worst = -1
+        worst = 0
         for a in range(count):
-            wanted[a] = 0.0
-            for b in range(count):
-                wanted[a] -= inverse[a, b] * slacks[order[b]]
             if wanted[a] <= 0.0:
                 negative += 1
-                if worst < 0 or wanted[a] < wanted[worst]:
-                    worst = a
+            if wanted[a] < wanted[worst]:
+                worst = a
         if negative == 0:
             break
-        if first and 2 * negative > count:
+        # The first is not counted: often it is the task that this row prefers, which takes the others with it.
+        if not first and 2 * negative > count:
             active[:] = False
             return 0
         first = False
+        column = inverse[worst]
+        share = wanted[worst] / column[worst]
+        for a in range(count):
+            wanted[a] -= share * column[a]
+        wanted[worst] = wanted[count - 1]
         count = remove(inverse, order, active, count, worst)
     for a in range(count):
         point[order[a]] += wanted[a]
@@ -213,10 +227,12 @@ def direct(
     change[:] = row
     pivot = row[entering]
     for a in range(count):
-        total = 0.0
-        for b in range(count):
-            total -= inverse[a, b] * row[order[b]]
-        direction[a] = total
+        direction[a] = 0.0
+    for b in range(count):
+        share = row[order[b]]
+        column = inverse[b]
+        for a in range(count):
+            direction[a] -= share * column[a]
     for a in range(count):
         other = cosines[order[a]]
         step = direction[a]
@@ -239,8 +255,9 @@ def append(
     """The inverse of C_AA with the entering task added, bordered by its ``direction``."""
     for a in range(count):
         share = direction[a] / pivot
+        row = inverse[a]
         for b in range(count):
-            inverse[a, b] += share * direction[b]
+            row[b] += share * direction[b]
         inverse[a, count] = share
         inverse[count, a] = share
     inverse[count, count] = 1.0 / pivot
@@ -251,13 +268,14 @@ def append(
 @compiled
 def remove(inverse: Array, order: Integers, active: NDArray[np.bool_], count: int, place: int) -> int:
     """The inverse of C_AA without the task at ``place``, the last one moved there; returns the new count."""
-    pivot = inverse[place, place]
+    leaving = inverse[place]
+    pivot = leaving[place]
     for a in range(count):
         if a != place:
-            share = inverse[a, place] / pivot
+            row = inverse[a]
+            share = row[place] / pivot
             for b in range(count):
-                if b != place:
-                    inverse[a, b] -= share * inverse[place, b]
+                row[b] -= share * leaving[b]
     last = count - 1
     active[order[place]] = False
     order[place] = order[last]
@@ -271,14 +289,25 @@ def remove(inverse: Array, order: Integers, active: NDArray[np.bool_], count: in
 
 @compiled
 def refined(
-    inverse: Array, order: Integers, active: NDArray[np.bool_], count: int, start: Array, point: Array, slacks: Array
+    inverse: Array,
+    order: Integers,
+    active: NDArray[np.bool_],
+    count: int,
+    start: Array,
+    point: Array,
+    slacks: Array,
+    change: Array,
 ) -> int:
     """y_A − C_AA⁻¹ s_A; a task whose y_i would fall below q_i leaves. Returns the new count."""
     for a in range(count):
-        total = 0.0
-        for b in range(count):
-            total += inverse[a, b] * slacks[order[b]]
-        point[order[a]] -= total
+        change[a] = 0.0
+    for b in range(count):
+        share = slacks[order[b]]
+        column = inverse[b]
+        for a in range(count):
+            change[a] += share * column[a]
+    for a in range(count):
+        point[order[a]] -= change[a]
     a = 0
     while a < count:
         task = order[a]

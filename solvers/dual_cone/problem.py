@@ -196,8 +196,7 @@ def scaled(
     starts = np.zeros_like(preference)
     units = np.zeros(len(preference), dtype=np.int64)
     squares = np.empty(len(preference))
-    high = np.empty(size)
-    low = np.empty(size)
+    high, low = np.empty(size), np.empty(size)
     for r in range(len(preference)):
         unset = True
         for i in range(size):
@@ -252,9 +251,7 @@ def measured(
     spreads = np.zeros((rows, 3))
     values = np.zeros(rows)
     non_conflicting = True
-    y = np.empty(size)
-    high = np.empty(size)
-    low = np.empty(size)
+    y, high, low = np.empty(size), np.empty(size), np.empty(size)
     for r in range(rows):
         start = starts[r]
         missing = 0.0
@@ -324,32 +321,39 @@ def unscaled(subject: Subject, points: Array) -> Array:
     return np.ldexp(points, subject.units[:, None] - subject.exponents)
 
 
-def as_preference(value: Any, size: int) -> Array:
-    """``value`` as float64 (K,) or (R, K); ``None`` is 1/K for every task. :class:`ValueError` for anything else."""
+def as_preference(value: Any, size: int, finite: bool = True) -> Array:
+    """``value`` as float64 (K,) or (R, K); ``None`` is 1/K for every task. :class:`ValueError` for anything else.
+
+    ``finite``: ask for that too (``quick`` does it by itself).
+    """
     if value is None:
         return np.full(size, 1.0 / size)
-    return _finite("preference", value, size)
+    return _numbers("preference", value, size, finite)
 
 
 def as_weights(value: Any, problem: Problem) -> Array:
     """``value`` as float64 weights of the preference's shape; :class:`ValueError` for anything else."""
-    weights = _finite("weights", value, len(problem.gramian))
+    weights = _numbers("weights", value, len(problem.gramian))
     expected = problem.preference.shape if problem.rows else problem.preference.shape[1:]
     if weights.shape != expected:
         raise ValueError(f"weights must have the shape of the preference, {expected}, got {weights.shape}")
     return weights
 
 
-def _finite(name: str, value: Any, size: int) -> Array:
-    # A tensor of torch, recognised without importing torch.
+def _numbers(name: str, value: Any, size: int, finite: bool = True) -> Array:
+    array = value if type(value) is np.ndarray and value.dtype == np.float64 else _converted(name, value, size)
+    if array.ndim not in (1, 2) or array.shape[-1] != size or array.size == 0:
+        raise ValueError(f"{name} must have the shape ({size},) or (R, {size}) with R >= 1, got {array.shape}")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}")
+    return plain(array)
+
+
+def _converted(name: str, value: Any, size: int) -> Array:
+    # A tensor of torch, recognised without importing torch: off its graph and device, in double precision.
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu().double().numpy()
     try:
-        array = np.asarray(value, dtype=np.float64)
+        return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be real numbers, ({size},) or rows (R, {size}), got {value!r}") from None
-    if array.ndim not in (1, 2) or array.shape[-1] != size or array.size == 0:
-        raise ValueError(f"{name} must have the shape ({size},) or (R, {size}) with R >= 1, got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}")
-    return plain(array)

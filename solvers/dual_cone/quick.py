@@ -23,7 +23,7 @@ def quick(
 ) -> tuple[Array, float, int, bool, bool]:
     """(weights, gap, iterations, certified, non_conflicting); where it is not certified the rest means nothing."""
     size = len(gramian)
-    if not well_formed(gramian):
+    if not (well_formed(gramian) and np.isfinite(preference).all()):
         return preference, 0.0, 0, False, False
     cosines, roots, exponents, starts, units, squares, _ = scaled(gramian, preference)
     points, moves, _ = projected(cosines, roots, starts, squares, limit)
