@@ -36,34 +36,39 @@ NO_PIVOT = 64 * UNIT
 
 def direct(subject: Subject, max_iterations: int) -> tuple[Array, int]:
     """The weights of every row and the moves of all of them; each row may take ``max_iterations``."""
-    points, moves, solved = projected(
-        subject.cosines, subject.roots, subject.starts, subject.squares, int(max_iterations)
-    )
-    for r in np.flatnonzero(~solved):
-        if moves[r] < max_iterations:
-            points[r], more = careful(subject, int(r), points[r], int(max_iterations - moves[r]))
+    cosines, roots, _, starts, _, squares, _ = subject
+    points, moves, solved = projected(cosines, roots, starts, squares, int(max_iterations))
+    left = np.flatnonzero(~solved & (moves < max_iterations))
+    if len(left):
+        shift = indefiniteness(cosines)
+        convex = cosines + np.diag(shift * cosines.diagonal())
+        for r in left:
+            points[r], more = careful(subject, convex, shift, int(r), points[r], int(max_iterations - moves[r]))
             moves[r] += more
     return unscaled(subject, points), int(moves.sum())
 
 
-def careful(subject: Subject, r: int, point: Array, limit: int) -> tuple[Array, int]:
-    """The best y of row ``r`` in extended precision, ``point`` being a candidate too, and the steps taken."""
+def careful(subject: Subject, convex: Array, shift: float, r: int, point: Array, limit: int) -> tuple[Array, int]:
+    """The best y of row ``r`` that the three ways find, ``point`` being that of the first; and the moves taken."""
     candidates, total = [point], 0
-    for shift in (0.0, indefiniteness(subject.cosines)):
-        if total < limit and (shift > 0.0 or total == 0):
-            found, steps = extended(subject, r, shift, min(limit - total, STEPS * len(point)))
-            total += steps
-            candidates.append(found)
-            gap, explained = residual(subject, r, found)
-            if gap <= ENOUGH + explained:
-                break
+    one = slice(r, r + 1)
+    if shift > 0.0:
+        found, moves, _ = projected(convex, subject.roots, subject.starts[one], subject.squares[one], limit)
+        candidates.append(found[0])
+        total += int(moves[0])
+        gap, explained, square = residual(subject, r, found[0])
+        if gap <= ENOUGH + explained + shift * (1.0 + square):
+            return found[0], total
+    if total < limit:
+        found, moves = extended(convex, subject, r, min(limit - total, STEPS * len(point)))
+        candidates.append(found)
+        total += moves
     return min(candidates, key=lambda y: residual(subject, r, y)[0]), total
 
 
-def extended(subject: Subject, r: int, shift: float, limit: int) -> tuple[Array, int]:
-    """y of row ``r`` of C + ``shift`` diag(C), and the tasks that were let in on the way, at most ``limit``."""
-    cosines = subject.cosines.astype(np.longdouble)
-    matrix = cosines + np.diag(shift * cosines.diagonal())
+def extended(convex: Array, subject: Subject, r: int, limit: int) -> tuple[Array, int]:
+    """y of row ``r`` and the tasks that were let in on the way, at most ``limit``."""
+    matrix = convex.astype(np.longdouble)
     start = subject.starts[r].astype(np.longdouble)
     right = -matrix @ start
     roots = np.where(subject.roots > 0.0, subject.roots, 1.0)

@@ -10,7 +10,7 @@ Carried along is the inverse of C_AA, bordered when a task enters and reduced wh
 for each move. When nothing is violated any more, s is computed in twice the precision, and y_A − C_AA⁻¹ s_A is y_A
 refined. The next row of preferences starts from the same active set, if most of its multipliers are positive there.
 
-A row is given up where a task nearly depends on A (a pivot below 1e-9), or where the refined residual is still above
+A row is given up where a task nearly depends on A (a pivot below 1e-13), or where the refined residual is still above
 what rounding y explains: extended precision takes over.
 
 Source: R. Keller, Mathematical Programming 4 (1973) (principal pivoting on a semidefinite matrix); C. Lawson &
@@ -30,7 +30,7 @@ from .problem import EPS, Integers, multiply
 
 VIOLATED = 1e-13
 """−s_i / √C_ii / ‖Jᵀp‖ of a task that has to enter: well below the tolerance, well above the rounding of float64."""
-SMALL_PIVOT = 1e-9
+SMALL_PIVOT = 1e-13
 ENOUGH = 1e-12
 
 
@@ -47,26 +47,30 @@ def projected(
     order = np.empty(size, dtype=np.int64)
     active = np.zeros(size, dtype=np.bool_)
     work = np.empty((4, size))
-    count = 0
+    # np.int64(0) and not 0, here and below: for a constant numba compiles what it is passed to once more.
+    count = np.int64(0)
     for r in range(rows):
-        if squares[r] > 0.0:
-            warm = count > 0
-            count, moves[r], solved[r] = one_row(
-                cosines, roots, starts[r], squares[r], limit, points[r], inverse, order, active, count, work
+        # A second time from nothing: the inverse may have lost its digits in earlier rows.
+        again = squares[r] > 0.0
+        while again:
+            again = count > 0
+            count, more, solved[r] = one_row(
+                cosines, roots, starts[r], squares[r], limit - moves[r], points[r], inverse, order, active, count, work
             )
-            if warm and not solved[r] and moves[r] < limit:
-                # The inverse may have lost its digits in earlier rows.
-                active[:] = False
-                count = 0
-                before = moves[r]
-                count, moves[r], solved[r] = one_row(
-                    cosines, roots, starts[r], squares[r], limit - before, points[r], inverse, order, active, count, work
-                )
-                moves[r] += before
+            moves[r] += more
+            if solved[r] or moves[r] >= limit:
+                again = False
             if not solved[r]:
-                active[:] = False
-                count = 0
+                count = emptied(active)
     return points, moves, solved
+
+
+@compiled
+def emptied(active: NDArray[np.bool_]) -> int:
+    """No task is in the active set; returns their number."""
+    for i in range(len(active)):
+        active[i] = False
+    return np.int64(0)
 
 
 @compiled
@@ -88,7 +92,7 @@ def one_row(
     slacks, low, direction, change = work[0], work[1], work[2], work[3]
     norm = sqrt(square)
     count = resumed(cosines, start, point, inverse, order, active, count, slacks, direction)
-    moves = 0
+    moves = np.int64(0)
     while True:
         while True:
             entering = violated(slacks, roots, active, VIOLATED * norm)
@@ -102,7 +106,7 @@ def one_row(
                 if not curvature > SMALL_PIVOT * cosines[entering, entering]:
                     return count, moves, False
                 length = -slacks[entering] / curvature
-                leaving = -1
+                leaving = np.int64(-1)
                 for a in range(count):
                     room = point[order[a]] - start[order[a]]
                     if direction[a] < 0.0 and room < -length * direction[a]:
@@ -152,10 +156,11 @@ def resumed(
     Where more than half of them are negative nothing is kept: to enter anew is cheaper than to leave.
     """
     size = len(start)
-    point[:] = start
+    for i in range(size):
+        point[i] = start[i]
     plain_product(cosines, start, slacks)
     if count == 0:
-        return 0
+        return count
     for a in range(count):
         wanted[a] = 0.0
     for b in range(count):
@@ -166,7 +171,7 @@ def resumed(
     first = True
     while count > 0:
         negative = 0
-        worst = 0
+        worst = np.int64(0)
         for a in range(count):
             if wanted[a] <= 0.0:
                 negative += 1
@@ -176,8 +181,7 @@ def resumed(
             break
         # The first is not counted: often it is the task that this row prefers, which takes the others with it.
         if not first and 2 * negative > count:
-            active[:] = False
-            return 0
+            return emptied(active)
         first = False
         column = inverse[worst]
         share = wanted[worst] / column[worst]
@@ -198,7 +202,8 @@ def resumed(
 @compiled
 def plain_product(matrix: Array, x: Array, out: Array) -> None:
     """out = Mx of a symmetric matrix, in float64; x_j = 0 costs nothing."""
-    out[:] = 0.0
+    for i in range(len(x)):
+        out[i] = 0.0
     for j in range(len(x)):
         if x[j] != 0.0:
             row = matrix[j]
@@ -224,8 +229,9 @@ def direct(
 ) -> float:
     """How y_A and s change per unit of the entering y_i, s_A staying 0; returns the change of s_i, the pivot."""
     row = cosines[entering]
-    change[:] = row
     pivot = row[entering]
+    for i in range(len(row)):
+        change[i] = row[i]
     for a in range(count):
         direction[a] = 0.0
     for b in range(count):
@@ -308,7 +314,7 @@ def refined(
             change[a] += share * column[a]
     for a in range(count):
         point[order[a]] -= change[a]
-    a = 0
+    a = np.int64(0)
     while a < count:
         task = order[a]
         if point[task] <= start[task]:

@@ -283,7 +283,7 @@ def measured(
             spreads[r, 1] /= norm
             spreads[r, 2] /= squares[r]
         else:
-            spreads[r] = 0.0
+            spreads[r, 0] = spreads[r, 1] = spreads[r, 2] = 0.0
             if total > 0.0:
                 gaps[r] = max(gaps[r], sqrt(values[r]) / total)
     return gaps, spreads, values, non_conflicting
@@ -300,15 +300,15 @@ def indefiniteness(gramian: Array) -> float:
     return -smallest if smallest < -len(gramian) * EPS else 0.0
 
 
-def residual(subject: Subject, r: int, point: Array) -> tuple[float, float]:
-    """The gap of one row's y, and what rounding explains of it."""
+def residual(subject: Subject, r: int, point: Array) -> tuple[float, float, float]:
+    """The gap of one row's y, what rounding explains of it, and Σ v_i² d_i² / ‖Jᵀp‖²."""
     cosines, roots, exponents, starts, units, squares, _ = subject
     one = slice(r, r + 1)
     weights = np.ldexp(np.stack([starts[r], point]), units[r] - exponents)
     gaps, spreads, _, _ = measured(
         cosines, roots, exponents, starts[one], units[one], squares[one], weights[:1], weights[1:]
     )
-    return float(gaps[0]), float(rounding(spreads)[0])
+    return float(gaps[0]), float(rounding(spreads)[0]), float(spreads[0, 2])
 
 
 def scaled_weights(subject: Subject, weights: Array) -> Array:

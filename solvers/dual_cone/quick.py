@@ -23,7 +23,7 @@ def quick(
 ) -> tuple[Array, float, int, bool, bool]:
     """(weights, gap, iterations, certified, non_conflicting); where it is not certified the rest means nothing."""
     size = len(gramian)
-    if not (well_formed(gramian) and np.isfinite(preference).all()):
+    if not (well_formed(gramian) and finite(preference)):
         return preference, 0.0, 0, False, False
     cosines, roots, exponents, starts, units, squares, _ = scaled(gramian, preference)
     points, moves, _ = projected(cosines, roots, starts, squares, limit)
@@ -45,6 +45,16 @@ def quick(
         if not gaps[r] <= tolerated:
             certified = False
     return weights, worst, iterations, certified, non_conflicting
+
+
+@compiled
+def finite(preference: Array) -> bool:
+    """Whether every entry is."""
+    for r in range(len(preference)):
+        for i in range(preference.shape[1]):
+            if not abs(preference[r, i]) < np.inf:
+                return False
+    return True
 
 
 @compiled
