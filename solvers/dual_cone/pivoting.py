@@ -31,6 +31,7 @@ from .problem import EPS, Integers, multiply
 VIOLATED = 1e-13
 """−s_i / √C_ii / ‖Jᵀp‖ of a task that has to enter: well below the tolerance, well above the rounding of float64."""
 SMALL_PIVOT = 1e-13
+CAREFUL = 1e-5
 ENOUGH = 1e-12
 
 
@@ -46,7 +47,7 @@ def projected(
     inverse = np.empty((size, size))
     order = np.empty(size, dtype=np.int64)
     active = np.zeros(size, dtype=np.bool_)
-    work = np.empty((4, size))
+    work = np.empty((5, size))
     # np.int64(0) and not 0, here and below: for a constant numba compiles what it is passed to once more.
     count = np.int64(0)
     for r in range(rows):
@@ -89,54 +90,70 @@ def one_row(
 ) -> tuple[int, int, bool]:
     """(tasks in the active set, moves, whether solved); ``point`` is y."""
     size = len(start)
-    slacks, low, direction, change = work[0], work[1], work[2], work[3]
+    slacks, low, direction, change, best = work[0], work[1], work[2], work[3], work[4]
     norm = sqrt(square)
     count = resumed(cosines, start, point, inverse, order, active, count, slacks, direction)
     moves = np.int64(0)
+    patience = 6 * size + 20
+    least = np.inf
+    enough = 0.0
+    able = True
+    threshold = VIOLATED * norm
     while True:
-        while True:
-            entering = violated(slacks, roots, active, VIOLATED * norm)
-            if entering < 0:
+        entering = violated(slacks, roots, active, threshold)
+        while able and entering >= 0:
+            if moves >= limit or moves >= patience:
+                able = False
                 break
-            while not active[entering]:
-                if moves >= limit or moves >= 6 * size + 20:
-                    return count, moves, False
-                moves += 1
-                curvature = direct(cosines, inverse, order, count, entering, direction, change)
-                if not curvature > SMALL_PIVOT * cosines[entering, entering]:
-                    return count, moves, False
-                length = -slacks[entering] / curvature
-                leaving = np.int64(-1)
-                for a in range(count):
-                    room = point[order[a]] - start[order[a]]
-                    if direction[a] < 0.0 and room < -length * direction[a]:
-                        length = room / -direction[a]
-                        leaving = a
-                for a in range(count):
-                    point[order[a]] += length * direction[a]
-                point[entering] += length
-                for i in range(size):
-                    slacks[i] += length * change[i]
-                for a in range(count):
-                    slacks[order[a]] = 0.0
-                if leaving >= 0:
-                    point[order[leaving]] = start[order[leaving]]
-                    count = remove(inverse, order, active, count, leaving)
-                else:
-                    append(inverse, order, active, count, entering, direction, curvature)
-                    count += 1
-                    slacks[entering] = 0.0
+            moves += 1
+            pivot = direct(cosines, inverse, order, count, entering, direction, change, low)
+            if not pivot > SMALL_PIVOT * cosines[entering, entering]:
+                able = False
+                break
+            length = -slacks[entering] / pivot
+            leaving = np.int64(-1)
+            for a in range(count):
+                room = point[order[a]] - start[order[a]]
+                if direction[a] < 0.0 and room < -length * direction[a]:
+                    length = room / -direction[a]
+                    leaving = a
+            for a in range(count):
+                point[order[a]] += length * direction[a]
+            point[entering] += length
+            for i in range(size):
+                slacks[i] += length * change[i]
+            for a in range(count):
+                slacks[order[a]] = 0.0
+            if leaving >= 0:
+                # On with the same task, which is not yet active.
+                point[order[leaving]] = start[order[leaving]]
+                count = remove(inverse, order, active, count, leaving)
+            else:
+                append(inverse, order, active, count, entering, direction, pivot)
+                count += 1
+                slacks[entering] = 0.0
+                entering = violated(slacks, roots, active, threshold)
         for attempt in range(4):
             multiply(cosines, point, slacks, low)
             found, spread = quality(slacks, roots, start, point, norm)
             if found <= size * EPS * spread or attempt == 3:
                 break
             count = refined(inverse, order, active, count, start, point, slacks, change)
-        if found <= ENOUGH + EPS * spread:
-            return count, moves, True
-        # slacks are accurate now: if a task is violated after all, it enters; if none is, float64 can do no more.
-        if violated(slacks, roots, active, VIOLATED * norm) < 0:
-            return count, moves, False
+        if found < least:
+            least = found
+            enough = ENOUGH + EPS * spread
+            for i in range(size):
+                best[i] = point[i]
+        # Now s is accurate: tasks may enter that float64 alone could not tell from rounding.
+        threshold = size * EPS * spread * norm
+        patience = min(patience, moves + size + 10)
+        if found <= size * EPS * spread or not able or violated(slacks, roots, active, threshold) < 0:
+            break
+    if not able:
+        count = emptied(active)
+    for i in range(size):
+        point[i] = best[i] if least < np.inf else start[i]
+    return count, moves, least <= enough
 
 
 @compiled
@@ -225,26 +242,43 @@ def violated(slacks: Array, roots: Array, active: NDArray[np.bool_], limit: floa
 
 @compiled
 def direct(
-    cosines: Array, inverse: Array, order: Integers, count: int, entering: int, direction: Array, change: Array
+    cosines: Array,
+    inverse: Array,
+    order: Integers,
+    count: int,
+    entering: int,
+    direction: Array,
+    change: Array,
+    correction: Array,
 ) -> float:
-    """How y_A and s change per unit of the entering y_i, s_A staying 0; returns the change of s_i, the pivot."""
-    row = cosines[entering]
-    pivot = row[entering]
-    for i in range(len(row)):
-        change[i] = row[i]
+    """How y_A and s change per unit of the entering y_i, s_A staying 0; returns the pivot, the curvature of this move.
+
+    As a quadratic form: the change of s_i alone would carry the direction's error, which C_AA⁻¹ makes large.
+    """
+    size = len(change)
+    for i in range(size):
+        change[i] = cosines[entering, i]
     for a in range(count):
         direction[a] = 0.0
-    for b in range(count):
-        share = row[order[b]]
-        column = inverse[b]
+    for _ in range(4):
         for a in range(count):
-            direction[a] -= share * column[a]
-    for a in range(count):
-        other = cosines[order[a]]
-        step = direction[a]
-        pivot += step * row[order[a]]
-        for i in range(len(row)):
-            change[i] += step * other[i]
+            correction[a] = 0.0
+        for b in range(count):
+            share = change[order[b]]
+            column = inverse[b]
+            for a in range(count):
+                correction[a] -= share * column[a]
+        for a in range(count):
+            direction[a] += correction[a]
+            other = cosines[order[a]]
+            step = correction[a]
+            for i in range(size):
+                change[i] += step * other[i]
+        pivot = change[entering]
+        for a in range(count):
+            pivot += direction[a] * change[order[a]]
+        if pivot > CAREFUL * cosines[entering, entering]:
+            break
     return pivot
 
 

@@ -158,9 +158,9 @@ def tolerated_gap(gramian: Any, tolerance: float = 1e-11, preference: Any = None
     is below 1e-11 until Σ |v_i| d_i is some 20 000 ‖Jᵀp‖: where Jᵀp is what cancellation has left of the gradients, or
     where gradients that all but oppose each other need huge multipliers. The share of the multipliers v − p in it is at
     most √eps: larger ones would rest on a squared distance between gradients below the rounding of G itself.
-    The third term is 0 unless rounding, as of single precision, has given the matrix of cosines an eigenvalue −ε below
-    −K eps. The problem is then not convex, and there may be no v that satisfies its conditions: v of the nearest
-    Gramian, C + εI, misses Gv >= 0 by ε v_i d_i² and (v − p)ᵀGv = 0 by ε Σ (v_i − p_i) v_i d_i².
+    The third term is 0 unless rounding has given the matrix of cosines a negative eigenvalue −ε, of some 1e-7 in single
+    precision, 1e-16 in double. The problem is then not convex, and there may be no v that satisfies its conditions: v
+    of the nearest Gramian, C + εI, misses Gv >= 0 by ε v_i d_i² and (v − p)ᵀGv = 0 by ε Σ (v_i − p_i) v_i d_i².
     """
     problem = Problem(gramian, tolerance, preference)
     given = problem.preference if weights is None else np.atleast_2d(as_weights(weights, problem))
@@ -295,9 +295,8 @@ def rounding(spreads: Array) -> Array:
 
 
 def indefiniteness(gramian: Array) -> float:
-    """ε of :func:`tolerated_gap`: how far below −K eps the smallest eigenvalue of the matrix of cosines is, else 0."""
-    smallest = float(np.linalg.eigvalsh(unit_diagonal(gramian)[0])[0])
-    return -smallest if smallest < -len(gramian) * EPS else 0.0
+    """ε of :func:`tolerated_gap`: the smallest eigenvalue of the matrix of cosines is −ε, or ε = 0."""
+    return max(0.0, -float(np.linalg.eigvalsh(unit_diagonal(gramian)[0])[0]))
 
 
 def residual(subject: Subject, r: int, point: Array) -> tuple[float, float, float]:
@@ -308,7 +307,9 @@ def residual(subject: Subject, r: int, point: Array) -> tuple[float, float, floa
     gaps, spreads, _, _ = measured(
         cosines, roots, exponents, starts[one], units[one], squares[one], weights[:1], weights[1:]
     )
-    return float(gaps[0]), float(rounding(spreads)[0]), float(spreads[0, 2])
+    # A point that overflowed is no candidate.
+    gap = float(gaps[0]) if np.isfinite(gaps[0]) else np.inf
+    return gap, float(rounding(spreads)[0]), float(spreads[0, 2])
 
 
 def scaled_weights(subject: Subject, weights: Array) -> Array:
