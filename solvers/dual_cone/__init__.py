@@ -21,7 +21,6 @@ import numpy as np
 
 from .. import driver
 from ..algorithm import Algorithm, discover, find
-from ..compiled import plain
 from ..gramian import InvalidGramian
 from ..solution import Solution
 from .problem import Problem, as_preference, certificate, objective, tolerated_gap

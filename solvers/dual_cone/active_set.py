@@ -53,16 +53,16 @@ def careful(subject: Subject, convex: Array, shift: float, r: int, point: Array,
     candidates, total = [point], 0
     one = slice(r, r + 1)
     if shift > 0.0:
-        found, moves, _ = projected(convex, subject.roots, subject.starts[one], subject.squares[one], limit)
-        candidates.append(found[0])
+        points, moves, _ = projected(convex, subject.roots, subject.starts[one], subject.squares[one], limit)
+        candidates.append(points[0])
         total += int(moves[0])
-        gap, explained, square = residual(subject, r, found[0])
+        gap, explained, square = residual(subject, r, points[0])
         if gap <= ENOUGH + explained + shift * (1.0 + square):
-            return found[0], total
+            return points[0], total
     if total < limit:
-        found, moves = extended(convex, subject, r, min(limit - total, STEPS * len(point)))
+        found, steps = extended(convex, subject, r, min(limit - total, STEPS * len(point)))
         candidates.append(found)
-        total += moves
+        total += steps
     return min(candidates, key=lambda y: residual(subject, r, y)[0]), total
 
 
@@ -75,7 +75,8 @@ def extended(convex: Array, subject: Subject, r: int, limit: int) -> tuple[Array
     x = np.zeros(len(start), dtype=np.longdouble)
     support: Indices = np.empty(0, dtype=np.intp)
     barred: list[int] = []
-    for steps in range(limit):
+    steps = 0
+    while steps < limit:
         ratios = (matrix @ x - right) / roots
         ratios[support] = 0.0
         ratios[barred] = 0.0
@@ -88,8 +89,7 @@ def extended(convex: Array, subject: Subject, r: int, limit: int) -> tuple[Array
         else:
             # Only rounding said that this task lowers the objective: barred until another one does.
             barred.append(entering)
-    else:
-        steps = limit
+        steps += 1
     return (start + x).astype(np.float64), steps
 
 
@@ -123,11 +123,12 @@ def walk(matrix: Extended, right: Extended, x: Extended, support: Indices) -> tu
             longest = np.longdouble(np.inf)
         shrinking = support[direction[support] < 0.0]
         ratios = x[shrinking] / -direction[shrinking]
-        # Nothing shrinks along a flat direction: by rounding alone, and its task gives way.
-        first = int(shrinking[ratios.argmin()]) if len(shrinking) else int(task)
         if len(shrinking):
+            first = int(shrinking[ratios.argmin()])
             x = np.maximum(x + min(longest, ratios.min()) * direction, 0)
         else:
+            # Nothing shrinks along a flat direction: by rounding alone, and its task gives way.
+            first = int(task)
             x = x.copy()
         x[first] = 0.0
         support = support[support != first]
@@ -157,7 +158,7 @@ def substituted(factor: Extended, right: Extended) -> Extended:
 
 ALGORITHM = Algorithm(
     name="active_set",
-    summary="non-negative least squares by principal pivoting on the cosines: exact in finitely many moves; the default",
+    summary="non-negative least squares on the cosines: exact in finitely many moves; the default",
     iterative=False,
     direct=direct,
     quick=quick,

@@ -1,9 +1,10 @@
 """Exponentiated gradient on the non-negative orthant: multipliers are multiplied, so they never reach 0.
 
-    x_i ← x_i exp(−η s_i),   s = C(q + x),   from x_i = ‖Jᵀp‖, that is λ_i = x_i / d_i = ‖Jᵀp‖ / d_i,
+    x_i ← x_i exp(−η s_i),   s_i = <g_i, u> / d_i,   x_i = λ_i d_i,   from x_i = ‖Jᵀp‖,
 
-the same length for every task; a start at 0 would stay there. η is the largest of 1 / Σ x_i, half of it, a quarter, ...
-with η (Σ x'_i + 2 Σ x_i) <= 3, x' being the result. Then the objective h never rises, and after k steps of lengths η_j
+the same length for every task (λ_i = 1 for one as long as Jᵀp); a start at 0 would stay there. C is the matrix of
+cosines, and s the gradient of h(x) = ½ ‖Jᵀp + Σ x_i g_i / d_i‖². η is the largest of 1 / Σ x_i, half of it, a quarter,
+... with η (Σ x'_i + 2 Σ x_i) <= 3, x' being the result. Then the objective h never rises, and after k steps of lengths η_j
 h − h* <= D(x*, x_0) / Σ_j η_j, D(a, b) = Σ a_i log(a_i/b_i) − a_i + b_i. The reason: |C_ij| <= 1, so h(x') is at most
 h(x) + s·(x' − x) + ½ (Σ |x'_i − x_i|)², and by a log(a/b) − a + b >= 3 (a − b)² / (2a + 4b) and Cauchy-Schwarz the last
 term is at most D(x', x) (Σ x'_i + 2 Σ x_i) / 3 <= D(x', x) / η; x' minimises the sum.
@@ -42,10 +43,11 @@ def start(subject: Subject, exponent: int) -> State:
 
 def step(subject: Subject, state: State, products: Array, iteration: int) -> State:
     """One multiplicative update, its length halved until the sum it leads to allows it."""
+    slopes = products / lengths(subject)
     total = max(float(np.exp(state.logs).sum()), state.smallest)
     length = 1.0 / total
     while True:
-        logs = state.logs - length * products
+        logs = state.logs - length * slopes
         if length * (float(np.exp(np.minimum(logs, 700.0)).sum()) + 2.0 * total) <= 3.0:
             return State(weights_of(subject, logs), logs, state.smallest)
         length /= 2.0
@@ -53,8 +55,13 @@ def step(subject: Subject, state: State, products: Array, iteration: int) -> Sta
 
 def weights_of(subject: Subject, logs: Array) -> Array:
     """v, that is q + x scaled back."""
-    weights: Array = unscaled(subject, subject.starts + np.exp(logs))[0]
+    weights: Array = unscaled(subject, subject.starts + np.exp(logs) / lengths(subject))[0]
     return weights
+
+
+def lengths(subject: Subject) -> Array:
+    """√C_ii, what is left to unit diagonal after scaling by powers of two; 1 for a zero row."""
+    return np.where(subject.roots > 0.0, subject.roots, 1.0)
 
 
 ALGORITHM = Algorithm(

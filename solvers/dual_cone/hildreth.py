@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ..algorithm import Algorithm
 from ..compiled import compiled, plain
 from ..gramian import Array

@@ -32,6 +32,8 @@ VIOLATED = 1e-13
 """−s_i / √C_ii / ‖Jᵀp‖ of a task that has to enter: well below the tolerance, well above the rounding of float64."""
 SMALL_PIVOT = 1e-13
 CAREFUL = 1e-5
+"""Pivots from which on the direction is not refined: C_AA⁻¹ is accurate enough."""
+REFINEMENTS = 4
 ENOUGH = 1e-12
 
 
@@ -48,8 +50,7 @@ def projected(
     order = np.empty(size, dtype=np.int64)
     active = np.zeros(size, dtype=np.bool_)
     work = np.empty((5, size))
-    # np.int64(0) and not 0, here and below: for a constant numba compiles what it is passed to once more.
-    count = np.int64(0)
+    count = emptied(active)
     for r in range(rows):
         # A second time from nothing: the inverse may have lost its digits in earlier rows.
         again = squares[r] > 0.0
@@ -71,7 +72,8 @@ def emptied(active: NDArray[np.bool_]) -> int:
     """No task is in the active set; returns their number."""
     for i in range(len(active)):
         active[i] = False
-    return np.int64(0)
+    # Not the constant 0, for which numba would compile whatever it is passed to once more.
+    return 0 * len(active)
 
 
 @compiled
@@ -93,8 +95,8 @@ def one_row(
     slacks, low, direction, change, best = work[0], work[1], work[2], work[3], work[4]
     norm = sqrt(square)
     count = resumed(cosines, start, point, inverse, order, active, count, slacks, direction)
-    moves = np.int64(0)
-    patience = 6 * size + 20
+    moves = 0
+    patience = min(limit, 6 * size + 20)
     least = np.inf
     enough = 0.0
     able = True
@@ -102,37 +104,18 @@ def one_row(
     while True:
         entering = violated(slacks, roots, active, threshold)
         while able and entering >= 0:
-            if moves >= limit or moves >= patience:
-                able = False
-                break
-            moves += 1
             pivot = direct(cosines, inverse, order, count, entering, direction, change, low)
-            if not pivot > SMALL_PIVOT * cosines[entering, entering]:
-                able = False
-                break
-            length = -slacks[entering] / pivot
-            leaving = np.int64(-1)
-            for a in range(count):
-                room = point[order[a]] - start[order[a]]
-                if direction[a] < 0.0 and room < -length * direction[a]:
-                    length = room / -direction[a]
-                    leaving = a
-            for a in range(count):
-                point[order[a]] += length * direction[a]
-            point[entering] += length
-            for i in range(size):
-                slacks[i] += length * change[i]
-            for a in range(count):
-                slacks[order[a]] = 0.0
-            if leaving >= 0:
-                # On with the same task, which is not yet active.
-                point[order[leaving]] = start[order[leaving]]
-                count = remove(inverse, order, active, count, leaving)
-            else:
-                append(inverse, order, active, count, entering, direction, pivot)
-                count += 1
-                slacks[entering] = 0.0
-                entering = violated(slacks, roots, active, threshold)
+            able = moves < patience and pivot > SMALL_PIVOT * cosines[entering, entering]
+            if able:
+                moves += 1
+                leaving = moved(order, count, entering, direction, change, pivot, start, point, slacks)
+                if leaving < count:
+                    # On with the same task, which is not yet active.
+                    count = remove(inverse, order, active, count, leaving)
+                else:
+                    append(inverse, order, active, count, entering, direction, pivot)
+                    count += 1
+                    entering = violated(slacks, roots, active, threshold)
         for attempt in range(4):
             multiply(cosines, point, slacks, low)
             found, spread = quality(slacks, roots, start, point, norm)
@@ -142,8 +125,7 @@ def one_row(
         if found < least:
             least = found
             enough = ENOUGH + EPS * spread
-            for i in range(size):
-                best[i] = point[i]
+            copied(point, best)
         # Now s is accurate: tasks may enter that float64 alone could not tell from rounding.
         threshold = size * EPS * spread * norm
         patience = min(patience, moves + size + 10)
@@ -151,9 +133,60 @@ def one_row(
             break
     if not able:
         count = emptied(active)
-    for i in range(size):
-        point[i] = best[i] if least < np.inf else start[i]
+    copied(best if least < np.inf else start, point)
     return count, moves, least <= enough
+
+
+@compiled
+def copied(source: Array, target: Array) -> None:
+    """target = source."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@compiled
+def moved(
+    order: Integers,
+    count: int,
+    entering: int,
+    direction: Array,
+    change: Array,
+    pivot: float,
+    start: Array,
+    point: Array,
+    slacks: Array,
+) -> int:
+    """Move to the minimum along ``direction`` or to the first y_j = q_j; the place of that j, ``count`` if none."""
+    length = -slacks[entering] / pivot
+    leaving = count
+    for a in range(count):
+        room = point[order[a]] - start[order[a]]
+        if direction[a] < 0.0 and room < -length * direction[a]:
+            length = room / -direction[a]
+            leaving = a
+    point[entering] += length
+    for i in range(len(slacks)):
+        slacks[i] += length * change[i]
+    for a in range(count):
+        point[order[a]] += length * direction[a]
+        slacks[order[a]] = 0.0
+    if leaving < count:
+        point[order[leaving]] = start[order[leaving]]
+    else:
+        slacks[entering] = 0.0
+    return leaving
+
+
+@compiled
+def towards(inverse: Array, order: Integers, count: int, values: Array, out: Array) -> None:
+    """out = −C_AA⁻¹ values_A."""
+    for a in range(count):
+        out[a] = 0.0
+    for b in range(count):
+        share = values[order[b]]
+        column = inverse[b]
+        for a in range(count):
+            out[a] -= share * column[a]
 
 
 @compiled
@@ -172,23 +205,13 @@ def resumed(
 
     Where more than half of them are negative nothing is kept: to enter anew is cheaper than to leave.
     """
-    size = len(start)
-    for i in range(size):
-        point[i] = start[i]
+    copied(start, point)
     plain_product(cosines, start, slacks)
-    if count == 0:
-        return count
-    for a in range(count):
-        wanted[a] = 0.0
-    for b in range(count):
-        share = slacks[order[b]]
-        column = inverse[b]
-        for a in range(count):
-            wanted[a] -= share * column[a]
+    towards(inverse, order, count, slacks, wanted)
     first = True
     while count > 0:
         negative = 0
-        worst = np.int64(0)
+        worst = count - 1
         for a in range(count):
             if wanted[a] <= 0.0:
                 negative += 1
@@ -209,7 +232,7 @@ def resumed(
     for a in range(count):
         point[order[a]] += wanted[a]
         row = cosines[order[a]]
-        for i in range(size):
+        for i in range(len(start)):
             slacks[i] += wanted[a] * row[i]
     for a in range(count):
         slacks[order[a]] = 0.0
@@ -256,18 +279,11 @@ def direct(
     As a quadratic form: the change of s_i alone would carry the direction's error, which C_AA⁻¹ makes large.
     """
     size = len(change)
-    for i in range(size):
-        change[i] = cosines[entering, i]
+    copied(cosines[entering], change)
     for a in range(count):
         direction[a] = 0.0
-    for _ in range(4):
-        for a in range(count):
-            correction[a] = 0.0
-        for b in range(count):
-            share = change[order[b]]
-            column = inverse[b]
-            for a in range(count):
-                correction[a] -= share * column[a]
+    for _ in range(REFINEMENTS):
+        towards(inverse, order, count, change, correction)
         for a in range(count):
             direction[a] += correction[a]
             other = cosines[order[a]]
@@ -339,23 +355,17 @@ def refined(
     change: Array,
 ) -> int:
     """y_A − C_AA⁻¹ s_A; a task whose y_i would fall below q_i leaves. Returns the new count."""
+    towards(inverse, order, count, slacks, change)
     for a in range(count):
-        change[a] = 0.0
-    for b in range(count):
-        share = slacks[order[b]]
-        column = inverse[b]
-        for a in range(count):
-            change[a] += share * column[a]
-    for a in range(count):
-        point[order[a]] -= change[a]
-    a = np.int64(0)
-    while a < count:
+        point[order[a]] += change[a]
+    # From the last to the first: `remove` moves the last one up.
+    a = count - 1
+    while a >= 0:
         task = order[a]
         if point[task] <= start[task]:
             point[task] = start[task]
             count = remove(inverse, order, active, count, a)
-        else:
-            a += 1
+        a -= 1
     return count
 
 

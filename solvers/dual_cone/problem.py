@@ -114,7 +114,10 @@ class Problem:
     def objective(self, weights: Array) -> float:
         """½ vᵀGv, summed over the rows."""
         values = self._measured(weights)[2]
-        return float(sum(ldexp(h, self.subject.exponent + 2 * int(u)) for h, u in zip(values, self.subject.units)) / 2)
+        return float(
+            sum(ldexp(h, self.subject.exponent + 2 * int(u)) for h, u in zip(values, self.subject.units, strict=True))
+            / 2
+        )
 
     def tolerated(self, weights: Array) -> Array:
         """The tolerated gap of each row."""
@@ -168,9 +171,7 @@ def tolerated_gap(gramian: Any, tolerance: float = 1e-11, preference: Any = None
 
 
 @compiled
-def scaled(
-    gramian: Array, preference: Array
-) -> tuple[Array, Array, Integers, Array, Integers, Array, int]:
+def scaled(gramian: Array, preference: Array) -> tuple[Array, Array, Integers, Array, Integers, Array, int]:
     """The fields of :class:`Subject`."""
     size = len(gramian)
     exponents = np.zeros(size, dtype=np.int64)
@@ -190,7 +191,7 @@ def scaled(
     roots = np.empty(size)
     for i in range(size):
         for j in range(i + 1):
-            cosines[i, j] = ldexp(gramian[i, j], -(exponent + exponents[i] + exponents[j]))
+            cosines[i, j] = ldexp(gramian[i, j], -int(exponent + exponents[i] + exponents[j]))
             cosines[j, i] = cosines[i, j]
         roots[i] = sqrt(cosines[i, i])
     starts = np.zeros_like(preference)
@@ -206,7 +207,7 @@ def scaled(
                     units[r] = unit
                     unset = False
         for i in range(size):
-            starts[r, i] = ldexp(preference[r, i], exponents[i] - units[r])
+            starts[r, i] = ldexp(preference[r, i], int(exponents[i] - units[r]))
         multiply(cosines, starts[r], high, low)
         squares[r] = dot(starts[r], high)[0] + dot(starts[r], low)[0]
     return cosines, roots, exponents, starts, units, squares, exponent
@@ -260,7 +261,7 @@ def measured(
         for i in range(size):
             missing = max(missing, preference[r, i] - weights[r, i])
             largest = max(largest, abs(weights[r, i]))
-            y[i] = ldexp(weights[r, i], exponents[i] - units[r])
+            y[i] = ldexp(weights[r, i], int(exponents[i] - units[r]))
             total += abs(y[i]) * roots[i]
             spreads[r, 0] += abs(start[i]) * roots[i]
             spreads[r, 1] += abs(y[i] - start[i]) * roots[i]
@@ -278,7 +279,7 @@ def measured(
         gaps[r] = missing / largest
         if squares[r] > 0.0:
             norm = sqrt(squares[r])
-            gaps[r] = max(gaps[r], max(conflict / norm, abs(slackness) / squares[r]))
+            gaps[r] = max(gaps[r], conflict / norm, abs(slackness) / squares[r])
             spreads[r, 0] /= norm
             spreads[r, 1] /= norm
             spreads[r, 2] /= squares[r]

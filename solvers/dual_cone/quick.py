@@ -18,9 +18,7 @@ from .problem import CAP, EPS, measured, scaled
 
 
 @compiled
-def quick(
-    gramian: Array, preference: Array, tolerance: float, limit: int
-) -> tuple[Array, float, int, bool, bool]:
+def quick(gramian: Array, preference: Array, tolerance: float, limit: int) -> tuple[Array, float, int, bool, bool]:
     """(weights, gap, iterations, certified, non_conflicting); where it is not certified the rest means nothing."""
     size = len(gramian)
     if not (well_formed(gramian) and finite(preference)):
@@ -30,10 +28,8 @@ def quick(
     weights = points
     for r in range(len(points)):
         for i in range(size):
-            weights[r, i] = ldexp(points[r, i], units[r] - exponents[i])
-    gaps, spreads, _, non_conflicting = measured(
-        cosines, roots, exponents, starts, units, squares, preference, weights
-    )
+            weights[r, i] = ldexp(points[r, i], int(units[r] - exponents[i]))
+    gaps, spreads, _, non_conflicting = measured(cosines, roots, exponents, starts, units, squares, preference, weights)
     certified = True
     worst = 0.0
     iterations = 0
