@@ -4,10 +4,13 @@
 
 the same length for every task (λ_i = 1 for one as long as Jᵀp); a start at 0 would stay there. C is the matrix of
 cosines, and s the gradient of h(x) = ½ ‖Jᵀp + Σ x_i g_i / d_i‖². η is the largest of 1 / Σ x_i, half of it, a quarter,
-... with η (Σ x'_i + 2 Σ x_i) <= 3, x' being the result. Then the objective h never rises, and after k steps of lengths η_j
-h − h* <= D(x*, x_0) / Σ_j η_j, D(a, b) = Σ a_i log(a_i/b_i) − a_i + b_i. The reason: |C_ij| <= 1, so h(x') is at most
-h(x) + s·(x' − x) + ½ (Σ |x'_i − x_i|)², and by a log(a/b) − a + b >= 3 (a − b)² / (2a + 4b) and Cauchy-Schwarz the last
-term is at most D(x', x) (Σ x'_i + 2 Σ x_i) / 3 <= D(x', x) / η; x' minimises the sum.
+... with η (Σ x'_i + 2 Σ x_i) <= 3, x' being the result. Then h never rises, and after k steps of lengths η_j
+
+    h − h* <= D(x*, x_0) / Σ_j η_j,   D(a, b) = Σ a_i log(a_i / b_i) − a_i + b_i.
+
+The reason: |C_ij| <= 1, so h(x') is at most h(x) + s·(x' − x) + ½ (Σ |x'_i − x_i|)². By a log(a/b) − a + b >=
+3 (a − b)² / (2a + 4b) and Cauchy-Schwarz the last term is at most D(x', x) (Σ x'_i + 2 Σ x_i) / 3 <= D(x', x) / η, and
+x' minimises s·x' + D(x', x) / η.
 
 Run on log x. A multiplier that should be 0 vanishes like exp(−Σ η_j s_i): slowly where s_i is small, and like 1/k where
 it is 0 at the solution too. The tails are slow; ``hildreth`` is far ahead of it.
