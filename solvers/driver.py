@@ -20,6 +20,10 @@ from .solution import Solution
 
 Entry = tuple[int, Array, float, float, float]
 
+# Made once: to join types at every call takes longer than to check them.
+NUMBER = (int, float, np.number)
+WHOLE = (int, np.integer)
+
 
 class Problem(Protocol):
     """One problem of a room, scaled for its algorithms; the certificate is that of the problem as it was given.
@@ -122,11 +126,11 @@ def trace(algorithm: Algorithm, problem: Problem, max_iterations: int, options: 
 def check_tolerance(tolerance: float) -> None:
     """Raise :class:`ValueError` unless ``tolerance`` is a finite number >= 0."""
     # not (... >= 0): NaN fails too.
-    if not isinstance(tolerance, int | float | np.number) or not 0.0 <= tolerance < np.inf:
+    if not isinstance(tolerance, NUMBER) or not 0.0 <= tolerance < np.inf:
         raise ValueError(f"tolerance must be a finite number >= 0, got {tolerance!r}")
 
 
 def check_limit(max_iterations: int) -> None:
     """Raise :class:`ValueError` unless ``max_iterations`` is a whole number >= 1."""
-    if isinstance(max_iterations, bool) or not isinstance(max_iterations, int | np.integer) or max_iterations < 1:
+    if isinstance(max_iterations, bool) or not isinstance(max_iterations, WHOLE) or max_iterations < 1:
         raise ValueError(f"max_iterations must be a whole number >= 1, got {max_iterations!r}")

@@ -23,7 +23,7 @@ from .. import driver
 from ..algorithm import Algorithm, discover, find
 from ..gramian import InvalidGramian
 from ..solution import Solution
-from .problem import Problem, as_preference, certificate, objective, tolerated_gap
+from .problem import FLOAT64, Problem, as_preference, certificate, objective, tolerated_gap
 
 __all__ = [
     "ALGORITHMS",
@@ -74,17 +74,16 @@ def solve(
     driver.check_tolerance(tolerance)
     driver.check_limit(max_iterations)
     record.check_options(options)
-    if record.quick is not None and type(gramian) is np.ndarray and gramian.dtype == np.float64:
+    if record.quick is not None and type(gramian) is np.ndarray and gramian.dtype is FLOAT64:
         square = gramian.ndim == 2 and gramian.shape[0] == gramian.shape[1] > 0
         if square and gramian.flags.carray:
             given = as_preference(preference, len(gramian), finite=False)
-            rows = given if given.ndim == 2 else given.reshape(1, -1)
-            found, gap, iterations, certified, non_conflicting = record.quick(
-                gramian, rows, float(tolerance), int(max_iterations)
+            several = given.ndim == 2
+            weights, gap, iterations, certified, non_conflicting = record.quick(
+                gramian, given if several else given[None], float(tolerance), int(max_iterations)
             )
             if certified:
-                weights = found if given.ndim == 2 else found[0]
-                return Solution(weights, gap, iterations, True, non_conflicting)
+                return Solution(weights if several else weights[0], gap, iterations, True, non_conflicting)
     problem = Problem(gramian, tolerance, preference)
     if not problem.rows or record.direct is not None:
         return driver.solve(record, problem, tolerance, max_iterations, options)

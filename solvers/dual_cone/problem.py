@@ -36,6 +36,7 @@ from ..solution import Solution
 Integers = NDArray[np.int64]
 
 EPS = 2.0**-52
+FLOAT64 = np.dtype(np.float64)  # one object: to compare types by value takes longer
 CAP = 2.0**-26
 """√eps: see :func:`tolerated_gap`."""
 
@@ -197,7 +198,8 @@ def scaled(gramian: Array, preference: Array) -> tuple[Array, Array, Integers, A
     starts = np.zeros_like(preference)
     units = np.zeros(len(preference), dtype=np.int64)
     squares = np.empty(len(preference))
-    high, low = np.empty(size), np.empty(size)
+    work = np.empty((2, size))
+    high, low = work[0], work[1]
     for r in range(len(preference)):
         unset = True
         for i in range(size):
@@ -252,7 +254,8 @@ def measured(
     spreads = np.zeros((rows, 3))
     values = np.zeros(rows)
     non_conflicting = True
-    y, high, low = np.empty(size), np.empty(size), np.empty(size)
+    work = np.empty((3, size))
+    y, high, low = work[0], work[1], work[2]
     for r in range(rows):
         start = starts[r]
         missing = 0.0
@@ -343,12 +346,13 @@ def as_weights(value: Any, problem: Problem) -> Array:
 
 
 def _numbers(name: str, value: Any, size: int, finite: bool = True) -> Array:
-    array = value if type(value) is np.ndarray and value.dtype == np.float64 else _converted(name, value, size)
-    if array.ndim not in (1, 2) or array.shape[-1] != size or array.size == 0:
-        raise ValueError(f"{name} must have the shape ({size},) or (R, {size}) with R >= 1, got {array.shape}")
+    array = value if type(value) is np.ndarray and value.dtype is FLOAT64 else _converted(name, value, size)
+    shape = array.shape
+    if not 1 <= len(shape) <= 2 or shape[-1] != size or 0 in shape:
+        raise ValueError(f"{name} must have the shape ({size},) or (R, {size}) with R >= 1, got {shape}")
     if finite and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}")
-    return plain(array)
+    return array if array.flags.carray else plain(array)
 
 
 def _converted(name: str, value: Any, size: int) -> Array:
