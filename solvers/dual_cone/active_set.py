@@ -4,10 +4,10 @@ The multipliers x = y − q minimise ½ (q + x)ᵀC(q + x) over x >= 0 on the ma
 norms of the gradients are, and no ridge is added. Nearly every row is solved by compiled pivoting in float64
 (:mod:`.pivoting`), rows sharing their factor. A row that float64 does not bring to the tolerance is done again here:
 
-1. in extended precision, C_AA factored anew in each step, a task that turns out to depend on the active set followed
-   along its flat direction to the boundary, and tasks that lower nothing barred, so that no active set returns;
-2. if rounding has given C a negative eigenvalue −ε, on C + εI, the nearest Gramian: the problem of C itself is not
-   convex then, and may have no solution.
+1. if rounding has given C a negative eigenvalue −ε, by the same pivoting on C + εI, the nearest Gramian: the problem
+   of C itself is not convex then, and may have no solution;
+2. in extended precision, C_AA factored anew in each step, a task that turns out to depend on the active set followed
+   along its flat direction to the boundary, and tasks that lower nothing barred, so that no active set returns.
 
 The best of the three by their residuals is returned.
 
