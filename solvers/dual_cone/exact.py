@@ -5,8 +5,8 @@ The problem is scaled to unit diagonal, C = D⁻¹ G D⁻¹ with D = diag(√G_i
     minimise ½ xᵀCx + bᵀx   subject to   x >= 0,   b = C D p / ‖Jᵀp‖.
 
 All three tolerances are 1e-14 and the package's regularisation is made small, as for the min-norm problem; what it says
-of its accuracy is not asked. Where rounding has given C a negative eigenvalue −ε the model is that of C + εI, which is
-the nearest one that is convex.
+of its accuracy is not asked. Where rounding has given C a negative eigenvalue −ε the model is that of C + εI, b
+included: the nearest one that is convex and has a solution.
 
 An interior point has every x_i > 0. So its solution is crossed over: tasks it left near 0 are dropped, the others moved
 along null directions of C in which Σ x_i falls, until those that are left are independent, and C_AA x_A = −b_A is
@@ -69,6 +69,7 @@ def one_row(subject: Subject, r: int, max_iterations: int) -> tuple[Array, int]:
     norm = sqrt(subject.squares[r])
     lengths = subject.roots[present].astype(np.longdouble)
     cosines = subject.cosines[np.ix_(present, present)] / lengths[:, None] / lengths
+    cosines += indefiniteness(subject.cosines) * np.eye(len(present))
     right = cosines @ (lengths * subject.starts[r][present]) / norm
     x, iterations = interior_point(cosines.astype(np.float64), right.astype(np.float64), max_iterations)
 
@@ -93,8 +94,7 @@ def interior_point(cosines: Array, right: Array, max_iterations: int) -> tuple[A
 
     size = len(right)
     x = cvxpy.Variable(size)
-    convex = cosines + indefiniteness(cosines) * np.eye(size)
-    cost = cvxpy.quad_form(x, cvxpy.psd_wrap(convex)) / 2 + right @ x
+    cost = cvxpy.quad_form(x, cvxpy.psd_wrap(cosines)) / 2 + right @ x
     model = cvxpy.Problem(cvxpy.Minimize(cost), [x >= 0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -174,6 +174,13 @@ def test_the_default_is_converged_on_hard_gramians(kind, size):
         assert solution.gap <= dual_cone.tolerated_gap(gramian, 1e-11, p, solution.weights)
 
 
+@pytest.mark.parametrize("kind", HARD)
+def test_the_referee_is_converged_on_hard_gramians(kind):
+    for size in (2, 5, 12):
+        for name, p in preferences(size).items():
+            assert dual_cone.solve(HARD[kind](size), p[:2] if name == "every" else p, "exact").converged
+
+
 def test_the_default_works_at_128_and_256_tasks():
     for size in (128, 256):
         for kind in ("norms 1 to 1e6", "rank 3", "opposed pairs"):
