@@ -68,9 +68,7 @@ def solve(
     argument, :class:`~mtlbench.solvers.SolverFailed` where a solver package fails.
     """
     record = find(_ALGORITHMS, algorithm)
-    driver.check_tolerance(tolerance)
-    driver.check_limit(max_iterations)
-    record.check_options(options)
+    driver.check_arguments(record, tolerance, max_iterations, options)
     return driver.solve(record, Problem(gramian, radius, tolerance), tolerance, max_iterations, options)
 
 
@@ -107,8 +105,7 @@ def trace(
     Raises like :func:`solve`, on the call.
     """
     record = find(_ALGORITHMS, algorithm)
-    driver.check_limit(max_iterations)
-    record.check_options(options)
+    driver.check_arguments(record, 0.0, max_iterations, options)
     problem = Problem(gramian, radius, 0.0)
     entries = driver.trace(record, problem, max_iterations, options)
     return ((k, problem.lifted(weights), value, gap, seconds) for k, weights, value, gap, seconds in entries)
