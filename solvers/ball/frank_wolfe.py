@@ -50,7 +50,10 @@ def step(ball: Ball, state: State, products: Array, iteration: int) -> State:
         return state
     kappa = -alpha / (reach * rho**0.5)
     distance = max((square - beta**2 / rho) / rho, 0.0) ** 0.5
-    length = 1.0 if kappa >= 1.0 else distance * kappa / max(1.0 - kappa**2, 0.0) ** 0.5 - beta / rho
+    # Outside (−1, 1) F is monotone along the line; falling back, which only an indefinite matrix does, moves nothing.
+    if kappa <= -1.0:
+        return state
+    length = 1.0 if kappa >= 1.0 else distance * kappa / (1.0 - kappa**2) ** 0.5 - beta / rho
     length = min(max(length, 0.0), 1.0)
     weights = (1.0 - length) * state.weights
     weights[s] += length

@@ -49,7 +49,7 @@ class Problem:
             return vertex(len(self.gramian), zero)
         if len(self.gramian) == 1:
             return np.ones(1)
-        return two_tasks(self.gramian) if closed_form and len(self.gramian) == 2 else None
+        return two_tasks(self.subject) if closed_form and len(self.gramian) == 2 else None
 
     def products(self, weights: Array) -> Array:
         """Gw."""
