@@ -193,7 +193,8 @@ def run(count: int, seed: int = 0, progress: bool = False) -> tuple[Counter[tupl
     counts: Counter[tuple[str, str]] = Counter()
     broken = []
     for room in ROOMS.values():
-        room.solve([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 1.0]])  # to compile is not to hang
+        for algorithm in room.ALGORITHMS:  # to compile is not to hang
+            room.solve([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 1.0]], algorithm=algorithm, max_iterations=2)
     for number in tracked(range(count), "fuzz", progress):
         case = draw(seed, number)
         with warnings.catch_warnings():
