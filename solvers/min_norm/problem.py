@@ -81,8 +81,8 @@ class Problem:
 def certificate(gramian: Any, weights: Any) -> float:
     """The duality gap wᵀGw − min_i (Gw)_i >= 0 of ``weights`` (K,), in the unit of ``gramian`` (K, K), ‖g‖².
 
-    Computed in twice the precision of float64 from these two arguments alone. Weights that sum to 1 up to rounding are divided by
-    their sum first, so that a sum below 1 cannot hide a gap.
+    Computed in twice the precision of float64 from these two arguments alone. Weights that sum to 1 up to rounding are
+    divided by their sum first, so that a sum below 1 cannot hide a gap.
     Raises :class:`~mtlbench.solvers.InvalidGramian`, and :class:`ValueError` for weights outside the simplex.
     """
     problem = Problem(gramian, 0.0)
