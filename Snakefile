@@ -6,7 +6,7 @@ from pathlib import Path
 if not config:
     configfile: f"{workflow.basedir}/config/quick.yaml"
 
-from mtlbench import pipeline, provenance, runs, sources
+from mtlbench import cli, pipeline, provenance, runs, sources
 from mtlbench.errors import InputError
 from mtlbench.solvers import min_norm
 from mtlbench.tasks import DatasetError
@@ -25,8 +25,12 @@ B = str(ROOT / bench.name)
 CONFIGURATION = pipeline.digest_of(pipeline.canonical(config))
 CELLS = {cell.folder: cell for cell in cells}
 MARKERS = [f"{B}/{pipeline.marker(cell)}" for cell in cells]
-# The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says.
-shell.prefix(f"set -euo pipefail; mtlbench() {{{{ '{sys.executable}' -P -m mtlbench \"$@\"; }}}}; ")
+# The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says. A step that
+# wants another number of threads starts itself again.
+EXPORTS = " ".join(f"{name}={value}" for name, value in cli.fixed_environment(1).items())
+shell.prefix(
+    f"set -euo pipefail; export {EXPORTS}; mtlbench() {{{{ '{sys.executable}' -P -m mtlbench \"$@\"; }}}}; "
+)
 
 ALL_CORES = max(1, workflow.cores or 1)
 GPUS = pipeline.gpus() if bench.device != "cpu" else 0

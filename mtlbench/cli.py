@@ -192,15 +192,20 @@ def existing(results: Path) -> Path:
     return results
 
 
-def restart_with_threads(threads: int) -> None:
-    """Start this very command again with ``threads`` threads fixed in its environment, unless it already is.
+def fixed_environment(threads: int) -> dict[str, str]:
+    """What has to stand in the environment before the interpreter starts, for the same bytes every time.
 
     Float sums depend on the number of threads, and the numerical libraries read it when they are loaded.
     """
-    wanted = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | {
+    return dict.fromkeys(_THREAD_VARIABLES, str(threads)) | {
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "PYTHONHASHSEED": "0",
     }
+
+
+def restart_with_threads(threads: int) -> None:
+    """Start this very command again in the :func:`fixed_environment` of ``threads``, unless it runs there already."""
+    wanted = fixed_environment(threads)
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         os.execve(sys.executable, [sys.executable, "-P", "-m", "mtlbench", *sys.argv[1:]], os.environ | wanted)
 

@@ -9,10 +9,19 @@ This folder stands at the top of the repository because people add files here; i
 through the relative link ``mtlbench/solvers -> ../solvers``, hence the relative imports inside.
 """
 
-from . import bargaining, min_norm
+from . import ball, bargaining, dual_cone, min_norm
 from .algorithm import SolverFailed
 from .bargaining import NoSolution
 from .gramian import InvalidGramian
 from .solution import Solution
 
-__all__ = ["InvalidGramian", "NoSolution", "Solution", "SolverFailed", "bargaining", "min_norm"]
+__all__ = [
+    "InvalidGramian",
+    "NoSolution",
+    "Solution",
+    "SolverFailed",
+    "ball",
+    "bargaining",
+    "dual_cone",
+    "min_norm",
+]

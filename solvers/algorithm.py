@@ -54,8 +54,9 @@ class Algorithm:
     the driver has computed for the certificate. The very state that came in, returned, says: nothing is left to do.
     ``direct(subject, max_iterations)`` → (weights, iterations) instead of these two: a package that runs by itself.
 
-    ``quick(gramian, tolerance)`` → (weights, gap, iterations, certified, non_conflicting): the same answer in one
-    compiled call for a C-ordered float64 Gramian, or certified = False, and the ordinary way is gone.
+    ``quick(gramian, tolerance)`` (``dual_cone``: with preferences and limit) → (weights, gap, iterations, certified,
+    non_conflicting): the same answer in one compiled call for a C-ordered float64 Gramian, or certified = False, and
+    the ordinary way is gone.
 
     ``iterative``: approaches the optimum in the limit only; one that is not promises the default tolerance.
     ``closed_form``: at K = 2 ``solve`` may answer by the closed form (``trace`` always runs the algorithm).
@@ -76,7 +77,7 @@ class Algorithm:
     start: Callable[..., State] | None = None
     step: Callable[[Any, Any, Array, int], State] | None = None
     direct: Callable[[Any, int], tuple[Array, int]] | None = None
-    quick: Callable[[Array, float], tuple[Array, float, int, bool, bool]] | None = None
+    quick: Callable[..., tuple[Array, float, int, bool, bool]] | None = None
     closed_form: bool = True
     monotone: bool = False
     bound: Callable[..., Any] | None = None

@@ -117,9 +117,11 @@ def residual(matrix: Array, x: Array, right: Array, out: Array) -> None:
         out[i] = (right[i] - high) - low
 
 
-def is_plain(array: object) -> bool:
-    """Whether ``array`` is as :func:`plain` makes it, already."""
-    return type(array) is np.ndarray and array.dtype is FLOAT64 and array.flags.carray
+def is_plain_square(matrix: Any) -> bool:
+    """Whether ``matrix`` is square, not empty, and such as :func:`plain` makes already."""
+    if not (type(matrix) is np.ndarray and matrix.dtype is FLOAT64 and matrix.ndim == 2):
+        return False
+    return bool(matrix.shape[0] == matrix.shape[1] > 0 and matrix.flags.carray)
 
 
 def plain(array: Array) -> Array:

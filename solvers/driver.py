@@ -20,6 +20,10 @@ from .solution import Solution
 
 Entry = tuple[int, Array, float, float, float]
 
+# Made once: to join types at every call takes longer than to check them.
+NUMBER = (int, float, np.number)
+WHOLE = (int, np.integer)
+
 
 class Problem(Protocol):
     """One problem of a room, scaled for its algorithms; the certificate is that of the problem as it was given.
@@ -126,8 +130,8 @@ def check_arguments(algorithm: Algorithm, tolerance: float, max_iterations: int,
     if usual and max_iterations >= 1 and not options:
         return
     # not (... >= 0): NaN fails too.
-    if not isinstance(tolerance, int | float | np.number) or not 0.0 <= tolerance < np.inf:
+    if not isinstance(tolerance, NUMBER) or not 0.0 <= tolerance < np.inf:
         raise ValueError(f"tolerance must be a finite number >= 0, got {tolerance!r}")
-    if isinstance(max_iterations, bool) or not isinstance(max_iterations, int | np.integer) or max_iterations < 1:
+    if isinstance(max_iterations, bool) or not isinstance(max_iterations, WHOLE) or max_iterations < 1:
         raise ValueError(f"max_iterations must be a whole number >= 1, got {max_iterations!r}")
     algorithm.check_options(options)

@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import driver
 from ..algorithm import Algorithm, discover, find
-from ..compiled import is_plain
+from ..compiled import is_plain_square
 from ..gramian import InvalidGramian
 from ..solution import Solution
 from .bounded import Bounded
@@ -73,7 +73,7 @@ def solve(
     """
     record = find(_ALGORITHMS, algorithm)
     driver.check_arguments(record, tolerance, max_iterations, options)
-    if record.quick is not None and is_plain(gramian) and gramian.ndim == 2:
+    if record.quick is not None and is_plain_square(gramian):
         weights, gap, iterations, certified, non_conflicting = record.quick(gramian, float(tolerance))
         if certified:
             return Solution(weights, gap, iterations, True, non_conflicting)

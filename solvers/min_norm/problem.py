@@ -7,8 +7,8 @@ max_u min_i <g_i, u> − ½‖u‖² (Désidéri 2012; Sener & Koltun, arXiv 181
 Any w in the simplex is certified by gap(w) = wᵀGw − min_i (Gw)_i >= 0, whoever computed it:
 f(w) − f* <= gap − ½‖u − u*‖²,  ‖u − u*‖² <= gap,  min_i <g_i, u> = ‖u‖² − gap.
 
-Extended precision is numpy's ``longdouble``: 64 bits of mantissa on x86, 113 on Linux/ARM; where a platform's long
-double is a plain double, the certificate has that precision.
+The certificate is summed in twice the precision of float64 (``compiled.py``), the same on every platform. Elsewhere
+extended precision is numpy's ``longdouble``: 64 bits of mantissa on x86, 113 on Linux/ARM, on others perhaps 53.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Problem:
             return vertex(len(self.gramian), zero)
         if len(self.gramian) == 1:
             return np.ones(1)
-        return two_tasks(self.gramian) if closed_form and len(self.gramian) == 2 else None
+        return two_tasks(self.subject) if closed_form and len(self.gramian) == 2 else None
 
     def products(self, weights: Array) -> Array:
         """Gw."""
@@ -81,8 +81,8 @@ class Problem:
 def certificate(gramian: Any, weights: Any) -> float:
     """The duality gap wᵀGw − min_i (Gw)_i >= 0 of ``weights`` (K,), in the unit of ``gramian`` (K, K), ‖g‖².
 
-    Computed in extended precision from these two arguments alone. Weights that sum to 1 up to rounding are divided by
-    their sum first, so that a sum below 1 cannot hide a gap.
+    Computed in twice the precision of float64 from these two arguments alone. Weights that sum to 1 up to rounding are
+    divided by their sum first, so that a sum below 1 cannot hide a gap.
     Raises :class:`~mtlbench.solvers.InvalidGramian`, and :class:`ValueError` for weights outside the simplex.
     """
     problem = Problem(gramian, 0.0)
@@ -90,7 +90,7 @@ def certificate(gramian: Any, weights: Any) -> float:
 
 
 def objective(gramian: Any, weights: Any) -> float:
-    """f(w) = ½ wᵀGw = ½‖u‖², in the unit of ``gramian``, in extended precision. Raises like the certificate."""
+    """f(w) = ½ wᵀGw = ½‖u‖², in the unit of ``gramian``, as precise as the certificate. Raises like it."""
     problem = Problem(gramian, 0.0)
     return problem.objective(as_weights(weights, len(problem.gramian)))
 
