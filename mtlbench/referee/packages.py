@@ -8,7 +8,7 @@ v_i = min_j d_j / d_i,
 its matrices made before the clock starts. A zero row, which has no length to be scaled by, gets the shortest other
 one's. What a package returns is not repaired here; an adapter raises only where there is nothing to judge.
 
-None of them is needed: ``pip install quadprog daqp piqp``, or ``qpsolvers`` with any of its back ends.
+None of them is needed; the optional extra ``peers`` names them.
 """
 
 from __future__ import annotations
