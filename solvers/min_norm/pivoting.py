@@ -6,7 +6,7 @@ The set is right where x_S > 0 and r <= 0 outside it, since the gap of w_i ∝ v
 A task that depends on others in S, its pivot being rounding, stays outside: its r is 0 as theirs is.
 
 :func:`blocks` lets all tasks that break one of the two rules change sides at once. That takes a few factorisations,
-but nothing promises its end where M is singular; so when the number of such tasks has not fallen for a few rounds,
+but nothing promises its end, least of all where M is singular; so when the number of such tasks falls no more,
 :func:`one_by_one` goes on from the positive part as Lawson and Hanson do, x feasible and f falling. Where nothing
 settles, or the certificate does not accept the result, ``active_set`` goes on in extended precision.
 
@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from ..compiled import compiled, inner
 from ..gramian import Array
 
-PATIENCE = 3
 NO_PIVOT = 1e-13
 """A pivot of M, whose diagonal lies in [¼, 2), below this is rounding."""
 ENTERING = 1e-12
@@ -82,21 +81,20 @@ def weighed(gramian: Array) -> tuple[Array, int]:
 def scaled(gramian: Array) -> Work:
     """C and v of the Gramian, and room for the rest."""
     size = len(gramian)
-    inverse = np.empty(size)
+    # One block of memory: at few tasks, allocations are what takes time.
+    block = np.empty((2 * size + 4, size))
+    cosines, upper = block[:size], block[size : 2 * size]
+    inverse, v, values, r = block[2 * size], block[2 * size + 1], block[2 * size + 2], block[2 * size + 3]
     longest = 0.0
     for i in range(size):
         inverse[i] = math.ldexp(1.0, -((math.frexp(gramian[i, i])[1] + 1) // 2))
         longest = max(longest, inverse[i])
-    cosines = np.empty((size, size))
-    for i in range(size):
-        for j in range(size):
-            cosines[i, j] = gramian[i, j] * inverse[i] * inverse[j]
-    v = np.empty(size)
     for i in range(size):
         v[i] = inverse[i] / longest
-    inside, entering = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
-    support = np.empty(size, dtype=np.intp)
-    return Work(cosines, v, inside, entering, support, np.empty(size), np.empty((size, size)), np.empty(size))
+        for j in range(size):
+            cosines[i, j] = gramian[i, j] * inverse[i] * inverse[j]
+    marks = np.zeros((2, size), dtype=np.bool_)
+    return Work(cosines, v, marks[0], marks[1], np.empty(size, dtype=np.intp), values, upper, r)
 
 
 @inner
@@ -119,30 +117,26 @@ def settled(work: Work, shortest: int) -> tuple[int, bool]:
 def blocks(work: Work, size: int) -> tuple[int, bool]:
     """Exchange all tasks that break a rule until none does, or until their number falls no more."""
     fewest = len(work.v) + 1
-    patience = PATIENCE
     substituted(work, size)
     while True:
         allowed = checked(work, size)
-        before = size
-        size = without_negative(work, size)
-        broken = before - size
+        broken = 0
+        for k in range(size):
+            broken += work.values[k] <= 0.0
         # Noted before r gives its room to the new columns of the factor.
         for i in range(len(work.v)):
             work.entering[i] = not work.inside[i] and work.r[i] > allowed + ENTERING * work.v[i]
             broken += work.entering[i]
         if broken == 0:
             return size, True
+        size = without_negative(work, size)
         for i in range(len(work.v)):
             if work.entering[i] and appended(work, size, i):
                 size += 1
         substituted(work, size)
-        if broken < fewest:
-            fewest = broken
-            patience = PATIENCE
-        elif patience == 0:
+        if broken >= fewest:
             return size, False
-        else:
-            patience -= 1
+        fewest = broken
 
 
 @inner
@@ -252,7 +246,7 @@ def removed(work: Work, size: int, place: int) -> None:
         for m in range(max(place, k - 1), size - 1):
             upper[k, m] = upper[k, m + 1]
     for k in range(place, size - 1):
-        length = math.hypot(upper[k, k], upper[k + 1, k])
+        length = math.sqrt(upper[k, k] ** 2 + upper[k + 1, k] ** 2)
         cosine = upper[k, k] / length
         sine = upper[k + 1, k] / length
         upper[k, k] = length
