@@ -46,7 +46,7 @@ def record(
     Raises :class:`~mtlbench.errors.InputError` for a run that cannot be made or that diverges, and
     :class:`~mtlbench.tasks.DatasetError` where data are missing.
     """
-    environment = provenance.collect()
+    here = provenance.collect()
     for series in recipe:
         tasks.get(series.dataset, **series.parameters).check_files(data_dir)
     runs = [(series, method, seed) for series in recipe for method in series.methods for seed in series.seeds]
@@ -62,7 +62,7 @@ def record(
         "licence": LICENCE,
         "citation": CITATION,
         "sources": {name: _source(name) for name in sorted({series.dataset for series in recipe})},
-        "recorded_with": environment,
+        "recorded_with": {name: here[name] for name in (*provenance.environment(), "mtlbench", "commit", "dirty")},
         "recipe": [_plain(series) for series in recipe],
     }
     write(path, about, records)
