@@ -25,9 +25,11 @@ FAMILIES = (
     "zero_row",
     "zero_in_hull",
     "rank_deficient",
+    "collection",
     "recorded",
 )
-"""The families of min-norm problems that a reach speaks of; ``mtlbench validate`` draws them."""
+"""The families of min-norm problems that a reach speaks of; ``mtlbench validate`` draws them, the last two from real
+training."""
 LEVELS = (1e-2, 1e-4, 1e-8)
 """The gaps, relative to min_i G_ii, that a reach speaks of."""
 
