@@ -68,6 +68,7 @@ class Algorithm:
     ``reach[family][relative gap] = (iterations, share)``: that share of the family's problems is brought to the
     relative gap, gap / min_i G_ii, within so many iterations of the algorithm itself (at K = 2 too). A family is meant
     whole: K = 1, 2, 3, 5, 8, 16, 32, 64 in equal number, or the smaller of these; at large K alone a share may be less.
+    Of the collection, which is fixed, every thinning that the referee may draw is meant.
     """
 
     name: str

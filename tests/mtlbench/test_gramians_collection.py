@@ -94,7 +94,7 @@ def test_the_collection_holds_points_near_stationarity_and_norms_far_apart():
         2 * min_norm.objective(r.gramian, min_norm.solve(r.gramian).weights) / np.diagonal(r.gramian).min()
         for r in gramians.load()
     ]
-    assert sum(value < 0.05 for value in near) >= 5
+    assert sum(value < 0.05 for value in near) >= 4
 
 
 def test_a_batch_as_noisy_as_it_is_long_shows_in_the_noise():
