@@ -1,4 +1,4 @@
-"""The command line: ``mtlbench list | train | validate | leaderboard | report``, and the pipeline's own steps.
+"""The command line: ``mtlbench list | train | validate | leaderboard | report | gramians``, and the pipeline's steps.
 
 Wrong input ends in one sentence on standard error and exit status 2, a failed check in 1. Heavy libraries are
 imported by the command that needs them, so ``mtlbench list`` answers at once.
@@ -63,6 +63,7 @@ def _input_errors() -> tuple[type[ValueError], ...]:
 
 def _parser() -> argparse.ArgumentParser:
     from mtlbench import pipeline
+    from mtlbench.gramians import commands as gramians
     from mtlbench.referee import command as validation
 
     parser = _Parser(prog="mtlbench", description="The reproducible benchmark suite for multi-task learning.")
@@ -103,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("report", _report, "Write the plots and the report of a results folder again.")
     sub.add_argument("results", type=Path, metavar="RESULTS")
     sub.add_argument("--bundle", action="store_true", help="also write the publication archive")
+
+    text = "List, record or check the collected Gramians."
+    gramians.add_commands(commands.add_parser("gramians", help=text, description=text))
 
     pipeline.add_steps(commands.add_parser("step", description="The steps that the pipeline's rules call."))
     return parser

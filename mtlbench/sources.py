@@ -68,8 +68,9 @@ def _files(module: str) -> list[Path]:
         return []
     files = [_PACKAGE.joinpath(*parts[1:end], "__init__.py") for end in range(1, len(parts) + 1)]
     files.append(_PACKAGE.joinpath(*parts[1:]).with_suffix(".py"))
-    # What a room reads at run time from its own templates decides its output as well.
-    files += [file for package in files for file in sorted(package.parent.glob("templates/*"))]
+    # What a room reads at run time from its own files decides its output as well; an index holds its archive's digest.
+    read = ("templates/*", "collection-*.json")
+    files += [file for package in files for pattern in read for file in sorted(package.parent.glob(pattern))]
     return [file for file in files if file.is_file()]
 
 

@@ -25,9 +25,11 @@ FAMILIES = (
     "zero_row",
     "zero_in_hull",
     "rank_deficient",
+    "collection",
     "recorded",
 )
-"""The families of min-norm problems that a reach speaks of; ``mtlbench validate`` draws them."""
+"""The families of min-norm problems that a reach speaks of; ``mtlbench validate`` draws them, the last two from real
+training."""
 LEVELS = (1e-2, 1e-4, 1e-8)
 """The gaps, relative to min_i G_ii, that a reach speaks of."""
 
@@ -68,6 +70,7 @@ class Algorithm:
     ``reach[family][relative gap] = (iterations, share)``: that share of the family's problems is brought to the
     relative gap, gap / min_i G_ii, within so many iterations of the algorithm itself (at K = 2 too). A family is meant
     whole: K = 1, 2, 3, 5, 8, 16, 32, 64 in equal number, or the smaller of these; at large K alone a share may be less.
+    Of the collection, which is fixed, every thinning that the referee may draw is meant.
     """
 
     name: str

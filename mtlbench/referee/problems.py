@@ -1,5 +1,5 @@
-"""The problems of one validation: Gramians of every family, and of training runs, with the reference optimum
-of each.
+"""The problems of one validation: Gramians of every family, of the collection and of training runs, with the
+reference optimum of each.
 
 The reference is ``exact`` (cvxpy), judged like everybody else by its own certified gap: with f = ½ wᵀGw,
 weights w* of gap ε* give f(w*) − ε* <= min f <= f(w*). Built once, read by one job per algorithm.
@@ -19,11 +19,15 @@ import numpy as np
 from mtlbench import config
 from mtlbench.errors import InputError
 from mtlbench.files import digest, write_atomically
+from mtlbench.gramians import Record, thinned
+from mtlbench.gramians import load as load_collection
 from mtlbench.referee.families import FAMILIES, LARGEST_SIZE, Array, draw
 from mtlbench.referee.progress import tracked
 from mtlbench.solvers import InvalidGramian, min_norm
 from mtlbench.solvers.gramian import check
 
+COLLECTION = "collection"
+"""The family of Gramians that come with mtlbench (:mod:`mtlbench.gramians`)."""
 RECORDED = "recorded"
 """The family of Gramians that training runs left in their ``audit.npz``."""
 
@@ -33,7 +37,8 @@ class Settings:
     """How much is judged: ``per_size`` problems of every family at every size K, drawn from ``seed``.
 
     ``iterations`` is the length of every trace and the limit given to every solver; ``recorded_limit`` caps
-    the number of recorded Gramians.
+    the number of recorded Gramians. Of the collection 2 ``per_size`` Gramians for every size are taken, whatever
+    their own K: a thinning of the whole.
     """
 
     sizes: tuple[int, ...] = (1, 2, 3, 5, 8, 16, 32, 64)
@@ -95,6 +100,7 @@ def build(folder: Path, settings: Settings, recorded: Path | None = None, progre
         for size in sorted(set(settings.sizes))
         for number in range(settings.per_size)
     ]
+    drawn += [(COLLECTION, len(r.gramian), number, r.gramian, r.name) for number, r in collected(settings)]
     if recorded is not None:
         found = recorded_gramians(recorded, settings.recorded_limit)
         drawn += [(RECORDED, len(g), number, g, origin) for number, (g, origin) in enumerate(found)]
@@ -102,7 +108,7 @@ def build(folder: Path, settings: Settings, recorded: Path | None = None, progre
         Problem(family, size, number, g, min_norm.solve(g, algorithm="exact").weights, origin)
         for family, size, number, g, origin in tracked(drawn, "reference optima", progress)
     ]
-    families = [*FAMILIES, *([RECORDED] if recorded is not None else [])]
+    families = [*FAMILIES, COLLECTION, *([RECORDED] if recorded is not None else [])]
     write_atomically(folder / FILE, _pack(problems, settings, families))
 
 
@@ -142,6 +148,13 @@ def _pack(problems: Sequence[Problem], settings: Settings, families: Sequence[st
         references=np.concatenate([p.reference for p in problems]),
     )
     return buffer.getvalue()
+
+
+def collected(settings: Settings) -> list[tuple[int, Record]]:
+    """The records of the collection to judge on, each with its place in it."""
+    records = load_collection()
+    places = thinned(len(records), 2 * settings.per_size * len(set(settings.sizes)))
+    return [(place, records[place]) for place in places]
 
 
 def recorded_gramians(runs: Path, limit: int) -> list[tuple[Array, str]]:

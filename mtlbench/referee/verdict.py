@@ -28,6 +28,11 @@ ACCURACY = (
 TRACES = ("family", "size", "algorithm", "iteration", "relative_gap", "objective_error", "bound")
 TIMES = ("family", "size", "algorithm", "iteration", "seconds")
 
+_RECORDED = {
+    problems.COLLECTION: "Gramians of real training, from the collection that comes with mtlbench.",
+    problems.RECORDED: "Gramians that training runs recorded.",
+}
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -114,9 +119,7 @@ def merge(
 
 def _family(name: str, drawn: Sequence[Problem]) -> dict[str, Any]:
     own = [problem for problem in drawn if problem.family == name]
-    summary = "Gramians that training runs recorded."
-    if name in FAMILIES:
-        summary = (FAMILIES[name].__doc__ or "").strip().splitlines()[0]
+    summary = _RECORDED.get(name) or (FAMILIES[name].__doc__ or "").strip().splitlines()[0]
     return {"problems": len(own), "sizes": sorted({problem.size for problem in own}), "summary": summary}
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from mtlbench.analysis.load import csv
 from mtlbench.errors import CheckFailed
 
-RECORDED = "recorded"
+RECORDED = ("collection", "recorded")
 ACCURACY_COLUMNS = ["family", "size", "algorithm", "iterations", "converged", "relative_gap"]
 TIMING_COLUMNS = ["algorithm", "family", "size", "median_us"]
 
@@ -73,7 +73,7 @@ def accuracy(results: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     if not path.exists():
         return [], []
     frame = csv(path, ACCURACY_COLUMNS, key="algorithm")
-    recorded = frame["family"] == RECORDED
+    recorded = frame["family"].isin(RECORDED)
     return _accuracy(frame[~recorded]), _accuracy(frame[recorded])
 
 

@@ -100,7 +100,7 @@ def train_step(state: State, batches: Sequence[Split], recipe: Recipe) -> gradie
     losses, _ = forwards[-1]
     measured = None
     if state.audit.due(state.step):
-        measured = measure(losses, lambda half: _half_losses(state, batch, half, recipe))
+        measured = measure(losses, lambda half: part_losses(state, batch, half, 2, recipe))
     record = _gradients(state, forwards, batch, recipe)
     if measured is not None:
         state.audit.add(state.step, state.epoch + 1, measured, state.method, record)
@@ -157,13 +157,15 @@ def _not_finite(state: State, losses: Sequence[Sequence[Tensor]], batch: Split, 
     return f"{what} of task {' and '.join(repr(state.tasks[i].name) for i in bad)}" if bad else ""
 
 
-def _half_losses(state: State, batch: Split, half: int, recipe: Recipe) -> list[Tensor]:
-    """The losses of one half of a batch, without a trace in the model; an odd last sample is left out."""
-    size = len(batch) // 2
-    part = slice(half * size, (half + 1) * size)
+def part_losses(state: State, batch: Split, index: int, parts: int, recipe: Recipe) -> list[Tensor]:
+    """The losses of one of ``parts`` equal parts of a batch, without a trace in the model; the samples left over at
+    its end are left out.
+    """
+    size = len(batch) // parts
+    part = slice(index * size, (index + 1) * size)
     with forked(batch.inputs.device):
-        # Each half has its own dropout masks, or the noise of the two would not be independent.
-        seed_global(2 * state.step + half, batch.inputs.device)
+        # Each part has its own dropout masks, or the noise of two would not be independent.
+        seed_global(parts * state.step + index, batch.inputs.device)
         return forward(state, _select(batch, part), recipe, aside=True)[0]
 
 

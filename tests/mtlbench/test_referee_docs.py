@@ -9,7 +9,7 @@ import pytest
 
 from mtlbench.referee import validate
 from mtlbench.referee.families import FAMILIES
-from mtlbench.referee.problems import RECORDED, Settings
+from mtlbench.referee.problems import COLLECTION, RECORDED, Settings
 from mtlbench.solvers import min_norm
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,7 +39,7 @@ def test_the_documented_solver_keeps_its_promises(documented, tmp_path):
 
 def test_validate_md_names_every_family():
     text = (DOCS / "validate.md").read_text(encoding="utf-8")
-    assert all(f"| `{family}` |" in text for family in (*FAMILIES, RECORDED))
+    assert all(f"| `{family}` |" in text for family in (*FAMILIES, COLLECTION, RECORDED))
 
 
 def test_validate_md_names_every_promise_that_is_checked(tmp_path):

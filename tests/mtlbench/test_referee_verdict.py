@@ -8,16 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mtlbench import gramians
 from mtlbench.errors import InputError
 from mtlbench.referee import measure, problems, theory, validate, verdict
 from mtlbench.referee.candidate import candidate
 from mtlbench.referee.families import FAMILIES, draw
 from mtlbench.referee.judge import Bench, judge
 from mtlbench.referee.ledger import Ledger
-from mtlbench.referee.problems import Settings
+from mtlbench.referee.problems import COLLECTION, Settings
 from mtlbench.solvers import min_norm
 
 SETTINGS = Settings(sizes=(1, 2, 5), per_size=1, iterations=60)
+COUNT = (len(FAMILIES) + 2) * len(SETTINGS.sizes)  # of the collection two for every size
 
 
 @pytest.fixture(scope="module")
@@ -314,10 +316,10 @@ def test_verdict_json_and_accuracy_csv_have_their_documented_form(whole):
     content = json.loads((folder / "verdict.json").read_text())
     assert list(content) == ["passed", "algorithms", "families", "environment"]
     assert content["environment"] == {"python": "3"}
-    assert set(content["families"]) == set(FAMILIES)
+    assert set(content["families"]) == {*FAMILIES, COLLECTION}
     for name, judged in content["algorithms"].items():
         assert list(judged) == ["passed", "problems", "promises"]
-        assert judged["problems"] == len(FAMILIES) * len(SETTINGS.sizes)
+        assert judged["problems"] == COUNT
         assert {"weights in the simplex", "reported gap is the certificate"} <= {
             entry["promise"] for entry in judged["promises"]
         }, name
@@ -326,7 +328,7 @@ def test_verdict_json_and_accuracy_csv_have_their_documented_form(whole):
     with (folder / "accuracy.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(verdict.ACCURACY)
-    assert len(rows) == len(min_norm.ALGORITHMS) * len(FAMILIES) * len(SETTINGS.sizes)
+    assert len(rows) == len(min_norm.ALGORITHMS) * COUNT
     exact = [row for row in rows if row["algorithm"] in ("exact", "active_set")]
     assert all(row["converged"] == "True" and float(row["relative_gap"]) < 1e-10 for row in exact)
 
@@ -339,8 +341,14 @@ def test_a_second_validation_writes_the_same_bytes(whole, tmp_path):
 
 
 def test_a_problem_named_in_a_verdict_can_be_drawn_again(folder):
+    collected = {record.name: record.gramian for record in gramians.load()}
     for problem in problems.load(folder).problems:
-        assert (problem.gramian == draw(problem.family, problem.size, problem.number, SETTINGS.seed)).all()
+        if problem.family == COLLECTION:
+            again = collected[problem.origin]
+            assert (again == gramians.load()[problem.number].gramian).all()
+        else:
+            again = draw(problem.family, problem.size, problem.number, SETTINGS.seed)
+        assert (problem.gramian == again).all()
 
 
 # ---- bad input ------------------------------------------------------------------------------------------------

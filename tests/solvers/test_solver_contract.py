@@ -133,7 +133,7 @@ def test_min_norm_states_a_reach_for_every_family_at_three_gaps(name):
 def test_the_families_of_a_reach_are_those_of_the_referee():
     from mtlbench.referee.families import FAMILIES as drawn
 
-    assert set(FAMILIES) == {*drawn, "recorded"}
+    assert set(FAMILIES) == {*drawn, "collection", "recorded"}
 
 
 @pytest.mark.parametrize("name", [n for n in MIN_NORM if not min_norm.algorithm(n).iterative])
