@@ -17,6 +17,8 @@ import pytest
 from mtlbench import cli, gramians
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.gramians.archive import STAGES, Meta, Record
+from mtlbench.referee import validate
+from mtlbench.referee.problems import COLLECTION, Settings, collected
 from mtlbench.solvers import min_norm
 from mtlbench.sources import module_closure
 
@@ -295,3 +297,31 @@ def test_a_damaged_collection_stops_the_referee_in_a_sentence(tmp_path, monkeypa
     monkeypatch.setattr(gramians, "index_file", lambda version: tmp_path / f"collection-{version}.json")
     assert run(monkeypatch, "list") == 1
     assert "collection-1.npz is damaged" in capsys.readouterr().err
+
+
+# ---- as a family of the referee -------------------------------------------------------------------------------
+
+
+def test_the_collection_is_judged_as_a_family_of_its_own(tmp_path):
+    settings = Settings(sizes=(3,), per_size=2, iterations=20)
+    result = validate.validate(tmp_path, settings, algorithms=["frank_wolfe"])
+    assert result.passed, result.sentence()
+    found = result.families["collection"]
+    assert found["problems"] == 4
+    assert len(found["sizes"]) > 1  # whatever the sizes of the drawn families
+    judged = {
+        entry["promise"] for entry in result.algorithms["frank_wolfe"]["promises"] if entry["family"] == COLLECTION
+    }
+    assert {"theory bound", "reach of relative gap 0.0001"} <= judged
+    rows = [row for row in (tmp_path / "accuracy.csv").read_text().splitlines() if row.startswith("collection,")]
+    assert len(rows) == 4
+
+
+def test_a_small_validation_takes_few_of_the_collection_and_a_large_one_all():
+    def count(**settings):
+        return len(collected(Settings(**settings)))
+
+    assert count(sizes=(1, 2, 3, 8), per_size=2) == 16
+    assert count() == 48
+    assert count(per_size=100) == len(gramians.load())
+    assert collected(Settings(sizes=(2,), per_size=1))[0][1].name == gramians.names()[0]
