@@ -14,18 +14,17 @@ from mtlbench.errors import InputError
 if TYPE_CHECKING:
     from mtlbench.methods.method import Array, Rows
 
-# A block of this many columns stays in the cache while its rows are multiplied, and keeps float32 sums short: gradients
-# of one sign, the worst case, are off by 1.4e-6 with blocks of 32768 columns, by less than 1e-6 with these.
-_COLUMNS = 16_384
+# So many columns are copied side by side and multiplied at a time: calls are few, the copy is still in the cache.
+_COLUMNS = 65_536
 
 
 def gramian(rows: Rows, other: Rows | None = None) -> Array:
     """G = J Jᵀ, or J₁ J₂ᵀ with ``other``: float64 (K, K) on the host, from K tuples of tensors that share
     their shapes.
 
-    Products are taken in float32 over blocks of 16384 columns and summed in float64: an entry is off by less than
-    1e-6 ‖g_i‖ ‖g_j‖. Parameters of a single block cost little and are multiplied in float64, like float64 gradients and
-    those so small or large that float32 products leave its range. J Jᵀ comes back exactly symmetric.
+    Products and sums are in float64 whatever the gradients are: it costs as much as reading them a few times, and
+    float32 sums have no useful bound. Of gradients that are all of one size every addition rounds the same way, and
+    after 16384 of them an entry is off by 2e-5 ‖g_i‖ ‖g_j‖. J Jᵀ comes back exactly symmetric.
     """
     return host_gramian(rows, other)[0]
 
@@ -36,31 +35,22 @@ def host_gramian(rows: Rows, other: Rows | None, *more: Tensor, over_ranks: bool
     ``over_ranks``: each rank holds the rows' columns of its own part of the batch, and the loss is the mean
     over the ranks, so the Gramian is the sum of the local ones over (number of ranks)².
     """
-    wide = _wide(rows)
-    matrix, *rest = to_host(_product(rows, other, wide, over_ranks), *more)
-    if not wide and _out_of_range(matrix, rows):
-        (matrix,) = to_host(_product(rows, other, True, over_ranks))
-    return [matrix, *rest]
-
-
-def _wide(rows: Rows) -> bool:
-    """Whether float32 products would be rounded further, by autocast or by a lower matmul precision."""
-    first = rows[0][0]
-    lowered = torch.is_autocast_enabled(first.device.type) or torch.get_float32_matmul_precision() != "highest"
-    return lowered or first.dtype == torch.float64
+    return to_host(_product(rows, other, over_ranks), *more)
 
 
 @torch.no_grad()
-def _product(rows: Rows, other: Rows | None, wide: bool, over_ranks: bool) -> Tensor:
-    kind = torch.float64 if wide else torch.float32
-    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows[0][0].device)
-    for columns in range(len(rows[0])):
-        left = _flat(rows, columns)
-        exact = torch.float64 if left[0].numel() <= _COLUMNS else kind
-        right = left if other is None else _flat(other, columns)
+def _product(rows: Rows, other: Rows | None, over_ranks: bool) -> Tensor:
+    widest = min(_COLUMNS, max(tensor.numel() for tensor in rows[0]))
+    # Memory asked for anew for every block costs more than the products do.
+    x = torch.empty(len(rows), widest, dtype=torch.float64, device=rows[0][0].device)
+    y = x if other is None else torch.empty_like(x)
+    total = x.new_zeros(len(rows), len(rows))
+    for column in range(len(rows[0])):
+        left = _flat(rows, column)
+        right = [] if other is None else _flat(other, column)
         for start in range(0, left[0].numel(), _COLUMNS):
-            block = _block(left, start, exact)
-            total += block @ (block if right is left else _block(right, start, exact)).T
+            block = _filled(x, left, start)
+            total.addmm_(block, (_filled(y, right, start) if right else block).T)
     if other is None:
         # A matrix product need not sum the entry (i, j) in the order of (j, i).
         total = (total + total.T) / 2
@@ -70,25 +60,21 @@ def _product(rows: Rows, other: Rows | None, wide: bool, over_ranks: bool) -> Te
     return total
 
 
-def _flat(rows: Rows, columns: int) -> tuple[Tensor, ...]:
-    """The gradients of one parameter, flattened where they are cut into blocks."""
-    tensors = tuple(row[columns] for row in rows)
+def _flat(rows: Rows, column: int) -> list[Tensor]:
+    """The flattened gradients of one parameter."""
+    tensors = [row[column] for row in rows]
     if any(tensor.is_sparse for tensor in tensors):
         raise InputError("a shared parameter has sparse gradients: build its embedding with sparse=False")
-    return tensors if tensors[0].numel() <= _COLUMNS else tuple(tensor.reshape(-1) for tensor in tensors)
+    return [tensor.reshape(-1) for tensor in tensors]
 
 
-def _block(tensors: tuple[Tensor, ...], start: int, kind: torch.dtype) -> Tensor:
-    if tensors[0].numel() > _COLUMNS:
-        tensors = tuple(tensor[start : start + _COLUMNS] for tensor in tensors)
-    return torch.stack(tensors).reshape(len(tensors), -1).to(kind)
-
-
-def _out_of_range(matrix: Array, rows: Rows) -> bool:
-    """Whether a squared norm overflowed in float32, or is so small that lost products may count."""
-    limits = np.finfo(np.float32)
-    smallest = sum(column.numel() for column in rows[0]) * limits.tiny / limits.eps
-    return not np.isfinite(matrix).all() or bool(np.abs(np.diagonal(matrix)).min() < smallest)
+def _filled(buffer: Tensor, tensors: list[Tensor], start: int) -> Tensor:
+    """The columns from ``start`` on of all ``tensors``, in float64, in ``buffer`` as far as they reach."""
+    end = min(start + _COLUMNS, tensors[0].numel())
+    block = buffer[:, : end - start]
+    for row, tensor in zip(block.unbind(), tensors, strict=True):
+        row.copy_(tensor[start:end])
+    return block
 
 
 def to_host(*tensors: Tensor) -> list[Array]:

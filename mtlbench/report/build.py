@@ -7,8 +7,12 @@ from pathlib import Path
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard, metrics
 from mtlbench.referee import plots as referee_plots
-from mtlbench.report import html, manifest, plots, toy
+from mtlbench.referee.problems import recorded_gramians
+from mtlbench.report import html, manifest, plots, story, toy
 from mtlbench.report.style import canvas
+
+RECORDED = 200
+"""At most so many Gramians of training runs are shown beside random ones."""
 
 
 def write(results: Path) -> list[Path]:
@@ -23,6 +27,7 @@ def write(results: Path) -> list[Path]:
     folder = results / "plots"
     plots.write(folder, board, metrics(table), load.curves(records), load.audits(records))
     toy.write(folder)
+    story.write(folder, [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)])
     _convergence(results / "solvers", folder)
     page = html.write(results, records, table, board)
     return [page, manifest.write(results)]

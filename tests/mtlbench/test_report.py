@@ -19,7 +19,7 @@ import pytest
 from mtlbench import analysis
 from mtlbench.analysis import load
 from mtlbench.errors import InputError
-from mtlbench.report import build, bundle, html, leaderboard, manifest
+from mtlbench.report import build, bundle, html, leaderboard, manifest, story
 
 SCRIPT = "<script>alert(1)</script>"
 SEEDS = (0, 1, 2)
@@ -333,9 +333,16 @@ class TestPage:
 
     def test_holds_every_picture(self, results: Path) -> None:
         names = {path.stem for path in (results / "plots").glob("*.svg")}
-        assert {"leaderboard", "toy", "solvers_gap", "curves-digits-hard_sharing"} <= names
+        assert {"leaderboard", "toy", "story", "solvers_gap", "curves-digits-hard_sharing"} <= names
         assert {path.stem for path in (results / "plots").glob("*.png")} == names
         assert (results / "report.html").read_text().count("<svg") == len(names)
+
+    def test_the_story_stands_in_the_solver_chapter_with_a_caption_for_every_panel(self, results: Path) -> None:
+        text = (results / "report.html").read_text()
+        solvers = text[text.index('id="solvers"') : text.index('id="broken"')]
+        assert 'aria-label="story"' in solvers
+        for panel in story.PANELS:
+            assert f"<li><strong>{panel.title}.</strong> {panel.caption}</li>" in solvers
 
     def test_foreign_picture_cannot_run_or_fetch(self, fresh: Path) -> None:
         (fresh / "plots" / "evil.svg").write_text(
