@@ -10,21 +10,24 @@ from torch import Tensor
 from torch import distributed as dist
 
 from mtlbench.errors import InputError
+from mtlbench.solvers.compiled import summing
 
 if TYPE_CHECKING:
     from mtlbench.methods.method import Array, Rows
 
-# So many columns are copied side by side and multiplied at a time: calls are few, the copy is still in the cache.
-_COLUMNS = 65_536
+# So many columns of all rows are multiplied before the next ones are read. On the host they stay in the cache; on a
+# device, where they are copied side by side first, calls stay few.
+_HOST_COLUMNS = 32_768
+_DEVICE_COLUMNS = 65_536
 
 
 def gramian(rows: Rows, other: Rows | None = None) -> Array:
     """G = J Jᵀ, or J₁ J₂ᵀ with ``other``: float64 (K, K) on the host, from K tuples of tensors that share
     their shapes.
 
-    Products and sums are in float64 whatever the gradients are: it costs as much as reading them a few times, and
-    float32 sums have no useful bound. Of gradients that are all of one size every addition rounds the same way, and
-    after 16384 of them an entry is off by 2e-5 ‖g_i‖ ‖g_j‖. J Jᵀ comes back exactly symmetric.
+    Products and sums are in float64 whatever the gradients are: float32 sums have no useful bound. Of gradients that
+    are all of one size every addition rounds the same way, and after 16384 of them an entry is off by 2e-5 d_i d_j.
+    J Jᵀ comes back exactly symmetric.
     """
     return host_gramian(rows, other)[0]
 
@@ -40,20 +43,13 @@ def host_gramian(rows: Rows, other: Rows | None, *more: Tensor, over_ranks: bool
 
 @torch.no_grad()
 def _product(rows: Rows, other: Rows | None, over_ranks: bool) -> Tensor:
-    widest = min(_COLUMNS, max(tensor.numel() for tensor in rows[0]))
-    # Memory asked for anew for every block costs more than the products do.
-    x = torch.empty(len(rows), widest, dtype=torch.float64, device=rows[0][0].device)
-    y = x if other is None else torch.empty_like(x)
-    total = x.new_zeros(len(rows), len(rows))
+    device = rows[0][0].device
+    add = _add_on_host if device.type == "cpu" else _add_on_device
+    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=device)
     for column in range(len(rows[0])):
-        left = _flat(rows, column)
-        right = [] if other is None else _flat(other, column)
-        for start in range(0, left[0].numel(), _COLUMNS):
-            block = _filled(x, left, start)
-            total.addmm_(block, (_filled(y, right, start) if right else block).T)
+        add(total, _flat(rows, column), None if other is None else _flat(other, column))
     if other is None:
-        # A matrix product need not sum the entry (i, j) in the order of (j, i).
-        total = (total + total.T) / 2
+        total = total.triu() + total.triu(1).T
     if over_ranks and ranks() > 1:
         dist.all_reduce(total)
         total /= ranks() ** 2
@@ -65,16 +61,42 @@ def _flat(rows: Rows, column: int) -> list[Tensor]:
     tensors = [row[column] for row in rows]
     if any(tensor.is_sparse for tensor in tensors):
         raise InputError("a shared parameter has sparse gradients: build its embedding with sparse=False")
-    return [tensor.reshape(-1) for tensor in tensors]
+    return [tensor.detach().reshape(-1) for tensor in tensors]
 
 
-def _filled(buffer: Tensor, tensors: list[Tensor], start: int) -> Tensor:
-    """The columns from ``start`` on of all ``tensors``, in float64, in ``buffer`` as far as they reach."""
-    end = min(start + _COLUMNS, tensors[0].numel())
-    block = buffer[:, : end - start]
-    for row, tensor in zip(block.unbind(), tensors, strict=True):
-        row.copy_(tensor[start:end])
-    return block
+def _add_on_host(total: Tensor, left: list[Tensor], right: list[Tensor] | None) -> None:
+    """Add left rightᵀ, or the upper half of left leftᵀ: a dot product for each entry, read where the gradients lie."""
+    x = [_array(tensor) for tensor in left]
+    y = x if right is None else [_array(tensor) for tensor in right]
+    sums = total.numpy()
+    for start in range(0, len(x[0]), _HOST_COLUMNS):
+        a = [row[start : start + _HOST_COLUMNS] for row in x]
+        b = a if right is None else [row[start : start + _HOST_COLUMNS] for row in y]
+        for i, row in enumerate(a):
+            for j in range(i if right is None else 0, len(b)):
+                sums[i, j] += _dot(row, b[j])
+
+
+def _array(tensor: Tensor) -> Array:
+    """The very numbers of a tensor on the host; half precision, which numpy does not multiply, as float32."""
+    return (tensor if tensor.dtype == torch.float64 else tensor.float()).contiguous().numpy()
+
+
+@summing
+def _dot(x: Array, y: Array) -> float:
+    """Σ_k x_k y_k in float64."""
+    total = 0.0
+    for k in range(len(x)):
+        total += np.float64(x[k]) * np.float64(y[k])
+    return total
+
+
+def _add_on_device(total: Tensor, left: list[Tensor], right: list[Tensor] | None) -> None:
+    """Add left rightᵀ by matrix products; with no ``right``, left leftᵀ, whose lower half need not be the mirror's."""
+    for start in range(0, left[0].numel(), _DEVICE_COLUMNS):
+        a = torch.stack([row[start : start + _DEVICE_COLUMNS] for row in left]).double()
+        b = a if right is None else torch.stack([row[start : start + _DEVICE_COLUMNS] for row in right]).double()
+        total.addmm_(a, b.T)
 
 
 def to_host(*tensors: Tensor) -> list[Array]:

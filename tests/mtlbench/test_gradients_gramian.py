@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mtlbench.gradients import gramian
+from mtlbench.gramian import _add_on_device as add_on_device
 
 
 def rows(tasks: int, shapes: list[tuple[int, ...]], dtype=torch.float32, seed: int = 0):
@@ -68,6 +69,16 @@ def test_float64_gradients_are_multiplied_in_float64():
     assert relative_error(gramian(left), left) <= 1e-14
 
 
+@pytest.mark.parametrize("size", [100, 140_001])
+def test_what_a_device_computes_is_the_same_to_rounding(size):
+    left, right = ([row[0] for row in rows(3, [(size,)], seed=seed)] for seed in (0, 1))
+    for other in (None, right):
+        total = torch.zeros(3, 3, dtype=torch.float64)
+        add_on_device(total, left, other)
+        own, others = ([(row,) for row in side] for side in (left, other or left))
+        assert relative_error(total.numpy(), own, others) <= 1e-13
+
+
 def test_the_cross_gramian_of_two_batches():
     left, right = rows(3, [(40, 7), (5,)], torch.float64), rows(3, [(40, 7), (5,)], torch.float64, seed=1)
     found = gramian(left, right)
@@ -79,6 +90,14 @@ def test_the_cross_gramian_of_two_batches():
 def test_tiny_and_huge_float32_gradients_neither_vanish_nor_overflow(scale):
     scaled = tuple(tuple(g * scale for g in row) for row in rows(3, [(500,)]))
     assert relative_error(gramian(scaled), scaled) <= 1e-6
+
+
+@pytest.mark.parametrize("wrong", [np.inf, np.nan])
+def test_what_is_not_finite_stays_so_and_spoils_nothing_else(wrong):
+    left = rows(3, [(100,)])
+    left[1][0][7] = wrong
+    finite = np.isfinite(gramian(left))
+    assert finite.tolist() == [[True, False, True], [False, False, False], [True, False, True]]
 
 
 def test_a_zero_gradient_is_exactly_zero():
