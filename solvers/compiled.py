@@ -1,9 +1,9 @@
 """Compiled loops, and sums in twice the precision for them.
 
-Numba compiles on the first call ever and keeps the result on disk; no threads and no fast mathematics (but for the
-order of the sums of :func:`summing`), so the same input gives the same bits. ``NUMBA_DISABLE_JIT=1`` runs the same
-functions as plain Python. A kept result notices a change of its own file only, not of the functions it calls in others:
-so the results lie in a folder named after the contents of all files here.
+Numba compiles on the first call ever and keeps the result on disk; no fast mathematics, no threads, so the same input
+gives the same bits. ``NUMBA_DISABLE_JIT=1`` runs the same functions as plain Python. A kept result notices a change of
+its own file only, not of the functions it calls in others: so the results lie in a folder named after the contents of
+all files here.
 
 numba knows no long double. Here a number in twice float64's precision is an unevaluated sum high + low of two float64
 numbers (T. Dekker, Numerische Mathematik 18 (1971); T. Ogita, S. Rump & S. Oishi, SIAM J. Sci. Comput. 26 (2005)).
@@ -40,14 +40,6 @@ def compiled(function: Function) -> Function:
 def inner(function: Function) -> Function:
     """Like :func:`compiled`, to be called by compiled functions only: without the costly entrance from Python."""
     return _compiled(function, no_cpython_wrapper=True)
-
-
-def summing(function: Function) -> Function:
-    """Like :func:`compiled`, for long sums in which order does not matter: they are added up in lanes, as fast as read.
-
-    Nothing else is loosened. The order is the same on every run, but not that of ``function`` as plain Python.
-    """
-    return _compiled(function, fastmath={"reassoc"})
 
 
 def _compiled(function: Function, **options: Any) -> Function:
