@@ -7,6 +7,7 @@ from pathlib import Path
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard, metrics
 from mtlbench.referee import plots as referee_plots
+from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
 from mtlbench.report import html, manifest, plots, story, toy
 from mtlbench.report.style import canvas
@@ -34,7 +35,9 @@ def write(results: Path) -> list[Path]:
 
 
 def _convergence(solvers: Path, folder: Path) -> None:
-    """The referee's convergence plots in the report's colours, where the solvers were validated."""
-    if (solvers / "traces.csv").exists():
-        with canvas(mathematics=True):
+    """The referee's plots in the report's colours, where the solvers were validated, and where they were timed."""
+    with canvas(mathematics=True):
+        if (solvers / "traces.csv").exists():
             referee_plots.write(solvers, folder)
+        if (solvers / "timing.csv").exists():
+            profile.write(speed.costs(speed.times(solvers / "timing.csv")), folder)

@@ -28,6 +28,7 @@ TITLES = {
     "solvers_gap": "Duality gap against iterations",
     "solvers_bound": "Distance from the optimum against iterations, with the theory's bounds",
     "solvers_time": "Duality gap against time",
+    "profile": "Profile of the times of one solve: the share of problems solved within τ times the fastest's time",
 }
 
 
