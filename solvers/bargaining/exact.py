@@ -110,7 +110,7 @@ def polish(matrix: Extended, linear: Extended, alpha: float, y: Array, limit: in
         length = min(np.longdouble(1), np.longdouble(0.9) / max(-change.min(), np.longdouble(1e-300)))
         while length > 1e-12:
             moved = x * (1 + length * change)
-            if increase(matrix, linear, alpha, x, moved) <= -1e-4 * length * decrement:
+            if increase(matrix, linear, alpha, x, length * change) <= -1e-4 * length * decrement:
                 break
             length /= 2
         else:
@@ -143,10 +143,10 @@ def worst(matrix: Extended, linear: Extended, alpha: float, x: Extended) -> np.l
     return np.longdouble(np.abs(x ** (1 / np.longdouble(alpha)) * (matrix @ x) / linear - 1).max())
 
 
-def increase(matrix: Extended, linear: Extended, alpha: float, x: Extended, moved: Extended) -> np.longdouble:
-    """The potential at ``moved`` less that at ``x``, term by term."""
-    quadratic = (moved - x) @ (matrix @ (moved + x)) / 2
-    logs = np.log(moved / x)
+def increase(matrix: Extended, linear: Extended, alpha: float, x: Extended, change: Extended) -> np.longdouble:
+    """The potential at x (1 + change) less that at x, term by term: a small change is not made from the two."""
+    quadratic = (x * change) @ (matrix @ (x * (2 + change))) / 2
+    logs = np.log1p(change)
     if alpha == 1.0:
         return np.longdouble(quadratic - linear @ logs)
     power = 1 - 1 / np.longdouble(alpha)

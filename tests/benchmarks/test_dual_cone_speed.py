@@ -80,7 +80,9 @@ def test_upgrad(benchmark, solver, family, size):
     repeats = max(1, int(SECONDS_PER_ROUND / (perf_counter() - start)))
     gap = dual_cone.certificate(gramian, weights, preference) if np.isfinite(weights).all() else np.inf
     benchmark.group = f"UPGrad, {family}, K = {size}"
-    benchmark.extra_info.update(solver=solver, family=family, size=size, gap=gap)
+    benchmark.extra_info.update(
+        room="dual_cone", package=solver, family=family, size=size, gap=gap, solved=bool(gap <= 1e-9)
+    )
     benchmark.pedantic(call, rounds=ROUNDS, iterations=repeats, warmup_rounds=1)
     if solver == "ours":
         assert dual_cone.solve(gramian, preference).converged
