@@ -157,7 +157,9 @@ def measured(gramian: Array, weights: Array) -> tuple[float, float, bool]:
     error += total * low[lowest] + missing * high[lowest]
     gap = max((square - least) + (rest - error), 0.0)
     square = square + rest
-    return gap / (total * total), square / (total * total), gap <= square
+    # 1 / s², s = total + missing: what the sum of many weights has lost to rounding counts too.
+    scale = (1.0 - 2.0 * missing / total) / (total * total)
+    return gap * scale, square * scale, gap <= square
 
 
 def best_rounding(gramian: Array, weights: Extended) -> Array:
