@@ -52,7 +52,8 @@ def canonical(content: object) -> str:
 
 def keep_configuration(content: object, results: Path) -> None:
     """Keep the benchmark's whole configuration beside its results, once a run of the pipeline really starts."""
-    write_json(results / "config.json", json.loads(canonical(content)))
+    # In the order of the file: a cell is named by its method's parameters as they stand there.
+    write_json(results / "config.json", content)
 
 
 def digest_of(value: str) -> str:
