@@ -14,30 +14,14 @@ Source: S. Diamond & S. Boyd, arXiv 1603.00943 (CVXPY); P. Goulart & Y. Chen, ar
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..algorithm import Algorithm, SolverFailed
+from ..algorithm import Algorithm
+from ..clarabel import run
 from ..gramian import Array, check, unit_diagonal
 from .problem import ZERO, Ball, Extended, judgement
 
-SETTINGS = {
-    "tol_gap_abs": 1e-14,
-    "tol_gap_rel": 1e-14,
-    "tol_feas": 1e-14,
-    "static_regularization_constant": 1e-13,
-    "iterative_refinement_max_iter": 50,
-    "iterative_refinement_reltol": 1e-16,
-    "iterative_refinement_abstol": 1e-16,
-    "iterative_refinement_stop_ratio": 2.0,
-    # A solution that the package cannot vouch for is returned all the same: it is our certificate that judges it.
-    "accept_unknown": True,
-}
-
-ENOUGH = 200
-"""Interior point iterations after which the package makes no progress: it takes 10 to 30 where it does."""
 NEAR_ZERO = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-11)
 """Shares of the largest y below which a task is taken to be outside the support; each is tried."""
 GOOD = 1e-12
@@ -82,15 +66,8 @@ def interior_point(ball: Ball, v: Array, max_iterations: int) -> tuple[Array, in
     y = cvxpy.Variable(len(v))
     cost = slopes @ y + ball.radius * cvxpy.norm(factor.T @ y)
     model = cvxpy.Problem(cvxpy.Minimize(cost), [y >= 0, v @ y == 1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            model.solve(solver=cvxpy.CLARABEL, max_iter=min(int(max_iterations), ENOUGH), **SETTINGS)
-        except cvxpy.error.SolverError as error:
-            raise SolverFailed(f"exact: CLARABEL gave no solution for {len(v)} tasks: {error}") from error
-    if y.value is None or not np.isfinite(y.value).all() or not (y.value > 0.0).any():
-        raise SolverFailed(f"exact: CLARABEL gave no solution for {len(v)} tasks: its status is {model.status!r}")
-    return np.maximum(y.value, 0.0), int(model.solver_stats.num_iters or 0)
+    value, iterations = run(model, y, max_iterations)
+    return np.maximum(value, 0.0), iterations
 
 
 def polished(ball: Ball, weights: Array, support: NDArray[np.intp]) -> Array:

@@ -16,24 +16,15 @@ Source: P. Goulart & Y. Chen, arXiv 2405.12762 (Clarabel); S. Diamond & S. Boyd,
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from ..algorithm import Algorithm, SolverFailed
+from ..algorithm import Algorithm
+from ..clarabel import TIGHT, run
 from ..gramian import Array, check
 from .problem import Extended, Subject
 
-SETTINGS = {
-    "tol_gap_abs": 1e-14,
-    "tol_gap_rel": 1e-14,
-    "tol_feas": 1e-14,
-    # A solution that the package cannot vouch for is returned all the same: it is our certificate that judges it.
-    "accept_unknown": True,
-}
-ENOUGH = 200
-"""Interior point iterations after which the package makes no progress: it takes 10 to 40 where it does."""
 LITTLE = 1e-3
 POLISH = 100
 """Newton steps at most: 3 or 4 where the package came near."""
@@ -68,16 +59,8 @@ def interior_point(matrix: Array, alpha: float, max_iterations: int) -> tuple[Ar
     size = len(matrix)
     y = cvxpy.Variable(size)
     model = cvxpy.Problem(*statement(cvxpy, y, matrix, alpha))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            model.solve(solver=cvxpy.CLARABEL, max_iter=min(int(max_iterations), ENOUGH), **SETTINGS)
-        except cvxpy.error.SolverError as error:
-            raise SolverFailed(f"exact: CLARABEL gave no solution for {size} tasks: {error}") from error
-    if y.value is None or not np.isfinite(y.value).all() or not (y.value > 0.0).any():
-        raise SolverFailed(f"exact: CLARABEL gave no solution for {size} tasks: its status is {model.status!r}")
-    positive = y.value[y.value > 0.0].min()
-    return np.maximum(y.value, positive), int(model.solver_stats.num_iters or 0)
+    value, iterations = run(model, y, max_iterations, TIGHT)
+    return np.maximum(value, value[value > 0.0].min()), iterations
 
 
 def statement(cvxpy: Any, y: Any, matrix: Array, alpha: float) -> tuple[Any, list[Any]]:

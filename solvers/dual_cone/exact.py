@@ -19,31 +19,16 @@ N. Megiddo, ORSA Journal on Computing 3 (1991) (crossover).
 
 from __future__ import annotations
 
-import warnings
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..algorithm import Algorithm, SolverFailed
+from ..algorithm import Algorithm
+from ..clarabel import run
 from ..gramian import Array, check
 from .problem import Subject, indefiniteness, residual, unscaled
 
-SETTINGS = {
-    "tol_gap_abs": 1e-14,
-    "tol_gap_rel": 1e-14,
-    "tol_feas": 1e-14,
-    "static_regularization_constant": 1e-13,
-    "iterative_refinement_max_iter": 50,
-    "iterative_refinement_reltol": 1e-16,
-    "iterative_refinement_abstol": 1e-16,
-    "iterative_refinement_stop_ratio": 2.0,
-    # A solution that the package cannot vouch for is returned all the same: it is our certificate that judges it.
-    "accept_unknown": True,
-}
-
-ENOUGH = 200
-"""Interior point iterations after which the package makes no progress: it takes 10 to 30 where it does."""
 NEAR_ZERO = (1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-14)
 """x_i / max x, and x_i where max x > 1, below which a task is taken to have no multiplier; each is tried."""
 NULL = 1e-12
@@ -96,15 +81,8 @@ def interior_point(cosines: Array, right: Array, max_iterations: int) -> tuple[A
     x = cvxpy.Variable(size)
     cost = cvxpy.quad_form(x, cvxpy.psd_wrap(cosines)) / 2 + right @ x
     model = cvxpy.Problem(cvxpy.Minimize(cost), [x >= 0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            model.solve(solver=cvxpy.CLARABEL, max_iter=min(int(max_iterations), ENOUGH), **SETTINGS)
-        except cvxpy.error.SolverError as error:
-            raise SolverFailed(f"exact: CLARABEL gave no solution for {size} tasks: {error}") from error
-    if x.value is None or not np.isfinite(x.value).all():
-        raise SolverFailed(f"exact: CLARABEL gave no solution for {size} tasks: its status is {model.status!r}")
-    return np.maximum(x.value, 0.0), int(model.solver_stats.num_iters or 0)
+    value, iterations = run(model, x, max_iterations, zero=True)
+    return np.maximum(value, 0.0), iterations
 
 
 def to_vertex(cosines: Array, x: Array) -> Array:

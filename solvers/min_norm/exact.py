@@ -23,29 +23,13 @@ N. Megiddo, ORSA Journal on Computing 3 (1991) (crossover).
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
-from ..algorithm import Algorithm, SolverFailed, everywhere
+from ..algorithm import Algorithm, everywhere
+from ..clarabel import run
 from ..gramian import Array, check, unit_diagonal
 from .problem import best_rounding, gap_and_square, tolerated
 
-SETTINGS = {
-    "tol_gap_abs": 1e-14,
-    "tol_gap_rel": 1e-14,
-    "tol_feas": 1e-14,
-    "static_regularization_constant": 1e-13,
-    "iterative_refinement_max_iter": 50,
-    "iterative_refinement_reltol": 1e-16,
-    "iterative_refinement_abstol": 1e-16,
-    "iterative_refinement_stop_ratio": 2.0,
-    # A solution that the package cannot vouch for is returned all the same: it is our certificate that judges it.
-    "accept_unknown": True,
-}
-
-ENOUGH = 200
-"""Interior point iterations after which the package makes no progress: it takes 10 to 30 where it does."""
 NEAR_ZERO = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11, 1e-14)
 """Shares of max y below which a task is taken to be outside the support; each is tried."""
 NULL = 1e-12
@@ -79,15 +63,8 @@ def interior_point(cosines: Array, v: Array, max_iterations: int) -> tuple[Array
     y = cvxpy.Variable(len(v))
     cost = cvxpy.quad_form(y, cvxpy.psd_wrap(cosines)) / 2
     model = cvxpy.Problem(cvxpy.Minimize(cost), [y >= 0, v @ y == 1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            model.solve(solver=cvxpy.CLARABEL, max_iter=min(int(max_iterations), ENOUGH), **SETTINGS)
-        except cvxpy.error.SolverError as error:
-            raise SolverFailed(f"exact: CLARABEL gave no solution for {len(v)} tasks: {error}") from error
-    if y.value is None or not np.isfinite(y.value).all() or not (y.value > 0.0).any():
-        raise SolverFailed(f"exact: CLARABEL gave no solution for {len(v)} tasks: its status is {model.status!r}")
-    return np.maximum(y.value, 0.0), int(model.solver_stats.num_iters or 0)
+    value, iterations = run(model, y, max_iterations)
+    return np.maximum(value, 0.0), iterations
 
 
 def to_vertex(cosines: Array, v: Array, y: Array) -> Array:
