@@ -6,7 +6,7 @@ from pathlib import Path
 if not config:
     configfile: f"{workflow.basedir}/config/quick.yaml"
 
-from mtlbench import cli, pipeline, provenance, runs, sources
+from mtlbench import cli, methods, pipeline, provenance, runs, sources
 from mtlbench.errors import InputError
 from mtlbench.solvers import min_norm
 from mtlbench.tasks import DatasetError
@@ -228,6 +228,21 @@ rule timing:
         "mtlbench step timing {params.results} > {log} 2>&1"
 
 
+# No result depends on it: it fills a core while the others train.
+rule toy:
+    output:
+        f"{B}/toy.json",
+    params:
+        results=results,
+        code=code("report.toy", *(f"methods.{name}" for name in methods.names())),
+    resources:
+        mem_mb=1000,
+    log:
+        f"{B}/logs/toy.log",
+    shell:
+        "mtlbench step toy {params.results} 2> {log}"
+
+
 rule tables:
     input:
         MARKERS,
@@ -253,6 +268,7 @@ rule write_report:
         f"{B}/solvers/verdict.json",
         f"{B}/solvers/timing.csv",
         f"{B}/solvers/traces.csv",
+        f"{B}/toy.json",
     output:
         directory(f"{B}/plots"),
         f"{B}/report.html",

@@ -129,6 +129,7 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
     step("timing", _timing)
     step("cost", _cost)
     step("check-verdict", _check_verdict)
+    step("toy", _toy)
     step("tables", _tables)
     step("report", _report)
     step("bundle", _bundle)
@@ -243,6 +244,16 @@ def _cost(options: argparse.Namespace) -> int:
         steps=benchmark.cost.steps,
         warmup=benchmark.cost.warmup,
     )
+    return 0
+
+
+def _toy(options: argparse.Namespace) -> int:
+    """Compute every method's paths through the toy problem of the report."""
+    from mtlbench.cli import restart_with_threads
+    from mtlbench.report import toy
+
+    restart_with_threads(1)
+    toy.keep(options.results)
     return 0
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import hashlib
 from functools import cache
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 from mtlbench.config import SINGLE_TASK, Cell
@@ -23,10 +25,10 @@ def cell_sources(cell: Cell) -> list[Path]:
     plug_ins = (f"tasks.{cell.dataset}", f"architectures.{cell.architecture}", f"methods.{method}")
     modules = ["mtlbench.training.cell", *(f"mtlbench.{plug_in}" for plug_in in plug_ins)]
     files = _closure(tuple(modules))
-    # A method names its solver in an option; the default one also serves the audit of every method.
-    named = ("active_set", str(cell.method_parameters.get("solver", "active_set")))
+    # A method names its solver in an option; the room's default one serves the others, and the audit of every method.
     for room in sorted({file.parent for file in files if file.parent.parent.name == "solvers"}):
-        solvers = (room / f"{name}.py" for name in named)
+        default = signature(import_module(_module(room / "__init__.py")).solve).parameters["algorithm"].default
+        solvers = (room / f"{name}.py" for name in {default, str(cell.method_parameters.get("solver", default))})
         files = files.union(*(_closure((_module(file),)) for file in solvers if file.exists()))
     return sorted(files)
 

@@ -7,7 +7,6 @@ picked up without being registered anywhere (``docs/add-a-method.md``). Nothing 
 from __future__ import annotations
 
 from importlib import import_module
-from inspect import signature
 from pkgutil import iter_modules
 from typing import Any
 
@@ -38,6 +37,6 @@ def get(name: str, **options: Any) -> Method:
         if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
     )
     for option in options:
-        if option not in signature(method).parameters:
-            raise unknown_name(f"option of {name}", option, signature(method).parameters)
+        if option not in method.parameters():
+            raise unknown_name(f"option of {name}", option, method.parameters())
     return method(**options)

@@ -16,9 +16,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass
-from inspect import signature
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 Needs = Literal["losses", "gramian", "jacobian", "losses_after"]
-Level = Literal["shared", "representation"]
+Level = Literal["shared", "last_layer", "representation"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ class Promises:
 
 class Method(ABC):
     """The base of all methods. Options are keyword-only arguments, kept under their own names.
+
+    A class names its own options and hands the others on: ``def __init__(self, *, own=1.0, **common)``.
 
     ``head_weights`` says what the parameters of one task alone receive: the gradient of that task's loss as
     it is ("none"), or times the task's weight ("same"). ``state`` names the attributes that a checkpoint must
@@ -106,9 +109,23 @@ class Method(ABC):
     def check_tasks(self, tasks: int) -> None:  # noqa: B027 - most methods take any number of tasks
         """Raise :class:`~mtlbench.errors.InputError` when the options do not fit ``tasks`` tasks."""
 
+    @classmethod
+    def parameters(cls) -> dict[str, Parameter]:
+        """The options that the class takes, its own first, then those of its bases."""
+        found: dict[str, Parameter] = {}
+        for base in cls.__mro__:
+            if "__init__" in vars(base):
+                taken = signature(vars(base)["__init__"]).parameters.values()
+                for taker in taken:
+                    if taker.kind is Parameter.KEYWORD_ONLY:
+                        found.setdefault(taker.name, taker)
+                if not any(taker.kind is Parameter.VAR_KEYWORD for taker in taken):
+                    break
+        return found
+
     def options(self) -> dict[str, Any]:
         """Every option and its value, ready for JSON: what the report prints."""
-        return {option: getattr(self, option) for option in signature(type(self)).parameters}
+        return {option: getattr(self, option) for option in self.parameters()}
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that the next step depends on."""
@@ -151,13 +168,21 @@ class GramianMethod(Method):
 
     A task whose gradient is exactly zero (G_ii = 0) is taken out before the formula and gets weight 0, and
     ``zero_task_events`` counts it; with ``zero_task`` "keep" the formula sees it.
+
+    ``level`` says where the gradients are taken: by all shared parameters ("shared"), by those of the last
+    shared layer ("last_layer"), or by the representation ("representation"). Away from "shared" the weights
+    answer to other vectors than the ones that the update is made of: no promise about conflicts is kept.
     """
 
     needs: ClassVar[Needs] = "gramian"
-    zero_task: Literal["drop", "keep"] = "drop"
+    levels: ClassVar[tuple[Level, ...]] = LEVELS
 
-    def __init__(self, *, head_weights: str = "none") -> None:
+    def __init__(self, *, level: str = "shared", zero_task: str = "drop", head_weights: str = "none") -> None:
         super().__init__(head_weights=head_weights)
+        self.level = choice(self.name, "level", level, self.levels)
+        self.zero_task = choice(self.name, "zero_task", zero_task, ("drop", "keep"))
+        if self.level != "shared":
+            self.promises = replace(self.promises, non_conflicting=False)
 
     def weights(self, *, gramian: Any = None, losses: Any = None) -> Array:
         """The weights (K,) for the Gramian (K, K), with the losses (K,) where the method looks at them."""

@@ -12,6 +12,7 @@ ones w_i ∝ 1/‖g_i‖². See ``docs/mathematics.md``, section 2, and ``mtlben
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from mtlbench.methods.method import Array, GramianMethod, Promises, choice, number
 from mtlbench.solvers import min_norm
@@ -20,9 +21,8 @@ from mtlbench.solvers import min_norm
 class MGDA(GramianMethod):
     """The min-norm weights.
 
-    ``solver``: a name of ``min_norm.ALGORITHMS``. ``level``: "shared" takes the gradients with respect to the
-    shared parameters; "representation" those with respect to the representation, a bound that needs one pass
-    through the encoder (MGDA-UB; its direction may conflict, see :mod:`mtlbench.methods.mgda_ub`).
+    ``solver``: a name of ``min_norm.ALGORITHMS``. With ``level`` "representation" this is MGDA-UB, a bound that
+    needs one pass through the encoder (its direction may conflict, see :mod:`mtlbench.methods.mgda_ub`).
     ``tolerance`` and ``max_iterations`` go to the solver. ``zero_task="keep"`` lets a task without a gradient
     take all the weight, as the formula says. ``solution`` is the last inner solution, over the tasks that
     were not dropped.
@@ -38,18 +38,14 @@ class MGDA(GramianMethod):
         self,
         *,
         solver: str = "active_set",
-        level: str = "shared",
         tolerance: float = 1e-11,
         max_iterations: int = 10_000,
-        zero_task: str = "drop",
-        head_weights: str = "none",
+        **common: Any,
     ) -> None:
-        super().__init__(head_weights=head_weights)
+        super().__init__(**common)
         self.solver = choice(self.name, "solver", solver, min_norm.ALGORITHMS)
-        self.level = choice(self.name, "level", level, ("shared", "representation"))
         self.tolerance = number(self.name, "tolerance", tolerance)
         self.max_iterations = number(self.name, "max_iterations", max_iterations, minimum=1, integer=True)
-        self.zero_task = choice(self.name, "zero_task", zero_task, ("drop", "keep"))
         # An iterative solver may stop short of the optimum, where the guarantee holds.
         exact = not min_norm.algorithm(self.solver).iterative
         self.promises = replace(self.promises, non_conflicting=exact and self.level == "shared")

@@ -11,6 +11,8 @@ together where ∂H/∂θ has full row rank, but u need not be a descent directi
 
 from __future__ import annotations
 
+from typing import Any
+
 from mtlbench.methods.mgda import MGDA
 
 
@@ -20,21 +22,7 @@ class MGDAUB(MGDA):
     name = "mgda_ub"
     summary = "mgda on the gradients of the shared representation: one pass through the encoder"
     source = "Sener & Koltun, NeurIPS 2018, arXiv 1810.04650"
+    levels = ("representation",)
 
-    def __init__(
-        self,
-        *,
-        solver: str = "active_set",
-        tolerance: float = 1e-11,
-        max_iterations: int = 10_000,
-        zero_task: str = "drop",
-        head_weights: str = "none",
-    ) -> None:
-        super().__init__(
-            solver=solver,
-            level="representation",
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-            zero_task=zero_task,
-            head_weights=head_weights,
-        )
+    def __init__(self, *, level: str = "representation", **common: Any) -> None:
+        super().__init__(level=level, **common)

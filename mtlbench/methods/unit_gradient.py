@@ -10,6 +10,8 @@ sections 1 and 2.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mtlbench.methods.method import Array, GramianMethod, Promises, choice
@@ -25,8 +27,8 @@ class UnitGradient(GramianMethod):
         non_conflicting=False, common_scale=-1.0, task_scale="invariant", permutation=True, unique="weights"
     )
 
-    def __init__(self, *, reduction: str = "sum", head_weights: str = "none") -> None:
-        super().__init__(head_weights=head_weights)
+    def __init__(self, *, reduction: str = "sum", **common: Any) -> None:
+        super().__init__(**common)
         self.reduction = choice(self.name, "reduction", reduction, ("sum", "mean"))
 
     def gramian_weights(self, gramian: Array, losses: Array | None) -> Array:

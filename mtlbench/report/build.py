@@ -27,7 +27,7 @@ def write(results: Path) -> list[Path]:
     board = leaderboard(table)
     folder = results / "plots"
     plots.write(folder, board, metrics(table), load.curves(records), load.audits(records))
-    toy.write(folder)
+    toy.write(results)
     story.write(folder, [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)])
     _convergence(results / "solvers", folder)
     page = html.write(results, records, table, board)

@@ -12,19 +12,24 @@ The tasks agree on the way down into the valley and pull apart along it, with gr
 twelve fold. Leaving the valley raises both losses and moving along it trades one for the other, so the
 Pareto set is the piece of the valley between the two minima, {(a, sin a): −3 <= a <= 3}. Equal weighting is
 drawn to one end of it; a method that reacts to the gradients alone can stop anywhere on it.
+
+The paths are computed once and kept in ``toy.json``: a report is drawn again without training anything.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mtlbench import backward, methods
+from mtlbench.errors import InputError
+from mtlbench.files import write_atomically
 from mtlbench.report.style import GRID, INK, MUTED, canvas, grid, looks, save
 
 CENTRES = (-3.0, 3.0)
@@ -34,20 +39,23 @@ STARTS = ((-4.2, 2.6), (0.9, 3.4), (4.4, -2.2))
 BOX = (-5.2, 5.2, -4.0, 4.0)
 STEPS, LEARNING_RATE = 150, 0.2
 
+Paths = dict[str, Any]
+"""For every method its paths from :data:`STARTS`, or the sentence that says why it has none."""
 
-def losses(x: torch.Tensor) -> torch.Tensor:
-    """The two losses at ``x``: (..., 2) -> (2, ...)."""
+
+def losses(x: Any, library: ModuleType = np) -> Any:
+    """The two losses at ``x``: (..., 2) -> (2, ...), in the arrays of ``library``, numpy or torch."""
     a, b = x[..., 0], x[..., 1]
-    across = CURVATURE * (b - torch.sin(a)) ** 2
+    across = CURVATURE * (b - library.sin(a)) ** 2
     pairs = zip(SCALES, CENTRES, strict=True)
-    return torch.stack([scale * (torch.sqrt(1 + (a - centre) ** 2 + across) - 1) for scale, centre in pairs])
+    return library.stack([scale * (library.sqrt(1 + (a - centre) ** 2 + across) - 1) for scale, centre in pairs])
 
 
 def pareto_set(resolution: int = 801) -> np.ndarray:
     """The points (n, 2) of a grid over the box that no other grid point beats in both losses, sorted by a."""
     a, b = np.linspace(*BOX[:2], resolution), np.linspace(*BOX[2:], resolution)
     points = np.stack(np.meshgrid(a, b), axis=-1).reshape(-1, 2)
-    values = losses(torch.from_numpy(points)).numpy()
+    values = losses(points)
     order = np.lexsort((values[1], values[0]))
     # In order of the first loss a point is beaten exactly if some earlier one is as low in the second.
     lowest_before = np.minimum.accumulate(np.concatenate(([np.inf], values[1][order][:-1])))
@@ -60,6 +68,10 @@ def trajectory(name: str, start: tuple[float, float]) -> np.ndarray:
 
     The toy has no heads, so its parameters are also its representation. Raises what the method raises.
     """
+    import torch
+
+    from mtlbench import backward, methods
+
     method = methods.get(name)
     x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([x], lr=LEARNING_RATE)
@@ -68,27 +80,58 @@ def trajectory(name: str, start: tuple[float, float]) -> np.ndarray:
     for _ in range(STEPS):
         optimizer.zero_grad()
         representation = x * 1
-        batches = [losses(representation) for _ in range(method.batches)]
+        batches = [losses(representation, torch) for _ in range(method.batches)]
         needed = representation if method.level == "representation" else None
         backward(batches[0] if method.batches == 1 else batches, method, shared=[x], representation=needed)
         optimizer.step()
         schedule.step()
         if method.needs == "losses_after":
             with torch.no_grad():
-                method.observe(losses(x))
+                method.observe(losses(x, torch))
         path.append(x.detach().numpy().copy())
     return np.stack(path)
 
 
-def write(folder: Path) -> None:
-    """Draw every method's paths as small multiples into ``toy.svg`` and ``toy.png``."""
+def paths(names: list[str] | tuple[str, ...]) -> Paths:
+    """The paths of the methods ``names``, rounded to what a picture shows.
+
+    A method that cannot run here is shown as such; its own tests say whether that is right.
+    """
+    found: Paths = {}
+    for name in names:
+        try:
+            found[name] = [trajectory(name, start).round(5).tolist() for start in STARTS]
+        except (ValueError, ArithmeticError) as error:
+            found[name] = f"does not run here: {error}"
+    return found
+
+
+def keep(results: Path) -> None:
+    """Write the paths of every method to ``toy.json`` in ``results``."""
+    from mtlbench import methods
+
+    write_atomically(results / "toy.json", json.dumps(paths(methods.names())) + "\n")
+
+
+def write(results: Path) -> None:
+    """Draw the paths in ``toy.json``, computed first where it is missing, into ``plots/toy.svg`` and ``toy.png``.
+
+    Raises :class:`~mtlbench.errors.InputError` where the file is cut.
+    """
+    kept = results / "toy.json"
+    if not kept.exists():
+        keep(results)
+    try:
+        found = json.loads(kept.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{kept} is cut or is not JSON: delete it, and it is made again") from error
     with canvas():
-        save(draw(methods.names()), folder, "toy")
+        save(draw(found), results / "plots", "toy")
 
 
-def draw(names: list[str] | tuple[str, ...]) -> Figure:
+def draw(found: Paths) -> Figure:
     """One panel per method: contours of the mean loss, the Pareto set, and the paths from :data:`STARTS`."""
-    names = sorted(names, key=lambda name: (name != "equal", name))
+    names = sorted(found, key=lambda name: (name != "equal", name))
     figure, axes = grid(len(names), 3, 3.1, 2.5)
     look, front, mesh = looks(names), pareto_set(), _mesh()
     for ax, name in zip(axes, names, strict=True):
@@ -98,7 +141,7 @@ def draw(names: list[str] | tuple[str, ...]) -> Figure:
         ax.set_yticks([])
         ax.contour(*mesh, levels=14, colors=GRID, linewidths=0.7)
         ax.plot(*front.T, color=MUTED, linewidth=5, alpha=0.45, solid_capstyle="round")
-        _paths(ax, name, look[name].colour)
+        _paths(ax, found[name], look[name].colour)
         ax.set_xlim(*BOX[:2])
         ax.set_ylim(*BOX[2:])
     handles = [
@@ -110,15 +153,12 @@ def draw(names: list[str] | tuple[str, ...]) -> Figure:
     return figure
 
 
-def _paths(ax: Axes, name: str, colour: str) -> None:
-    for start in STARTS:
-        try:
-            path = trajectory(name, start)
-        except (ValueError, ArithmeticError) as error:
-            # A method that cannot run here is shown as such; its own tests say whether that is right.
-            words = f"does not run here: {error}"
-            ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", wrap=True, fontsize=8)
-            return
+def _paths(ax: Axes, found: list[list[list[float]]] | str, colour: str) -> None:
+    if isinstance(found, str):
+        ax.text(0.5, 0.5, found, transform=ax.transAxes, ha="center", va="center", wrap=True, fontsize=8)
+        return
+    for points in found:
+        path = np.array(points)
         ax.plot(*path.T, color=colour, linewidth=1.4)
         ax.plot(*path[0], color=colour, marker="o", markerfacecolor="none", markersize=5)
         ax.plot(*path[-1], color=colour, marker="o", markersize=5.5, zorder=3)
@@ -126,5 +166,4 @@ def _paths(ax: Axes, name: str, colour: str) -> None:
 
 def _mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     a, b = np.meshgrid(np.linspace(*BOX[:2], 161), np.linspace(*BOX[2:], 121))
-    values = losses(torch.from_numpy(np.stack([a, b], axis=-1))).numpy().mean(axis=0)
-    return a, b, np.log1p(values)
+    return a, b, np.log1p(losses(np.stack([a, b], axis=-1)).mean(axis=0))

@@ -163,7 +163,7 @@ def test_mgda_ub_is_mgda_at_the_representation():
         ("mgda", {"max_iterations": 0}, "max_iterations of mgda must be an integer of at least 1, got 0"),
         ("mgda", {"max_iterations": 2.5}, "max_iterations of mgda must be an integer of at least 1, got 2.5"),
         ("mgda", {"max_iterations": True}, "max_iterations of mgda must be an integer of at least 1, got True"),
-        ("mgda_ub", {"level": "shared"}, "unknown option of mgda_ub 'level'"),
+        ("mgda_ub", {"level": "shared"}, "unknown level of mgda_ub 'shared': valid: representation"),
         ("equal", {"weights": [1]}, "unknown option of equal 'weights'"),
         ("equal", {"head_weights": "some"}, "unknown head_weights of equal 'some': did you mean 'same'"),
         ("unit_gradient", {"reduction": "avg"}, "unknown reduction of unit_gradient 'avg'"),

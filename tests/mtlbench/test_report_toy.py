@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from mtlbench import methods
+from mtlbench.errors import InputError
 from mtlbench.report import toy
 
 
@@ -24,7 +28,7 @@ def test_numerical_pareto_set_is_the_valley_between_the_minima() -> None:
 def test_tasks_agree_across_the_valley_and_conflict_along_it() -> None:
     def cosine(a: float, b: float) -> float:
         x = torch.tensor([a, b], dtype=torch.float64, requires_grad=True)
-        rows = [torch.autograd.grad(loss, x, retain_graph=True)[0] for loss in toy.losses(x)]
+        rows = [torch.autograd.grad(loss, x, retain_graph=True)[0] for loss in toy.losses(x, torch)]
         return float(torch.nn.functional.cosine_similarity(*rows, dim=0))
 
     assert cosine(0.0, 3.0) > 0.8
@@ -51,3 +55,25 @@ def test_mgda_ends_on_the_pareto_set_from_every_start() -> None:
         a, b = toy.trajectory("mgda", start)[-1]
         assert -3 <= a <= 3
         assert b == pytest.approx(np.sin(a), abs=0.02)
+
+
+def test_kept_paths_are_drawn_again_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "names", lambda: ("equal",))
+    toy.write(tmp_path)
+    kept = tmp_path / "toy.json"
+    assert np.shape(json.loads(kept.read_text())["equal"]) == (len(toy.STARTS), toy.STEPS + 1, 2)
+    monkeypatch.setattr(toy, "trajectory", lambda *_: pytest.fail("the path is there"))
+    toy.write(tmp_path)
+    kept.write_text(kept.read_text()[:-100])
+    with pytest.raises(InputError, match=r"toy\.json is cut"):
+        toy.write(tmp_path)
+
+
+def test_a_method_that_cannot_run_here_is_shown_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("three tasks needed")
+
+    monkeypatch.setattr(toy, "trajectory", refuse)
+    found = toy.paths(["equal"])
+    assert found == {"equal": "does not run here: three tasks needed"}
+    assert [text.get_text() for text in toy.draw(found).axes[0].texts] == [found["equal"]]
