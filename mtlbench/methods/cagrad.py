@@ -7,7 +7,8 @@ length.
 Its dual has weights w in the simplex, and d = g_0 + c‖g_0‖ Jᵀw/‖Jᵀw‖: the weights of the method are the
 coefficients of d, v_i = 1/K + c ‖g_0‖ w_i/‖Jᵀw‖, times the ``rescale`` factor. The certificate is the duality
 gap over ‖g_0‖². With c < 1 the mean loss falls, ⟨g_0, d⟩ >= (1 − c)‖g_0‖² > 0; a task may conflict all the
-same: g = (1, 0), (−3, 0) has g_0 = (−1, 0) and ⟨g_1, d⟩ < 0 for every d of a ball with c < 1.
+same: g = (1, 0), (−3, 0) has g_0 = (−1, 0) and ⟨g_1, d⟩ < 0 for every d of a ball with c < 1. From c = 1 on it is
+the other way round: 0 is in the ball, so no task conflicts, and the mean loss may rise.
 
 Where 0/0 leaves d open: g_0 = 0 has d = 0; Jᵀw = 0 (Pareto stationary) has d = 0 for c >= 1, else the part of
 g_0 that is orthogonal to the gradients in the support of w, or the point of the ball nearest to that on the way
@@ -16,6 +17,7 @@ from g_0. See ``docs/mathematics.md``, section 6, and ``mtlbench.solvers.ball``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mtlbench.methods._room import RoomMethod
@@ -47,6 +49,8 @@ class CAGrad(RoomMethod):
     ) -> None:
         super().__init__(**common)
         self.radius = number(self.name, "radius", radius)
+        exact = not self.room.algorithm(self.solver).iterative
+        self.promises = replace(self.promises, non_conflicting=exact and self.radius >= 1 and self.level == "shared")
         self.rescale = choice(self.name, "rescale", rescale, RESCALE)
         self.reduction = choice(self.name, "reduction", reduction, ("mean", "sum"))
 

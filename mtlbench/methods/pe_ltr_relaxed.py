@@ -5,10 +5,10 @@ projected.
           = \begin{pmatrix} -Gc \\ 1 - \sum_i c_i \end{pmatrix}, \qquad
           w = c + \arg\min_v \|v - \hat v\|^2 \;\text{ s.t. }\; v \ge 0, \; \sum_i v_i = 1 - \sum_i c_i
 
-The paper writes (MᵀM)⁻¹Mᵀz for the first step, which is M⁻¹z. Solving and then projecting is not solving: g =
-(1, 0), (2, 1), (−1, 2) with c = 0 has v̂ outside the simplex and w off the optimum, which
-:mod:`mtlbench.methods.pe_ltr` finds. The audit judges w by the exact problem's certificate and shows what is
-lost. See ``docs/mathematics.md``, section 3.
+The paper writes (MᵀM)⁻¹Mᵀz for the first step, which is M⁻¹z. Solving and then projecting is not solving: with
+c = 0, g = (1, 1), (1, −1), (2, 1) has v̂ = (3, 1, −2)/2 and w = (1, 0, 0), where ‖u‖² = 2; the optimum, which
+:mod:`mtlbench.methods.pe_ltr` finds, is (½, ½, 0) with ‖u‖² = 1. The audit judges w by the exact problem's
+certificate and shows what is lost. See ``docs/mathematics.md``, section 3.
 """
 
 from __future__ import annotations

@@ -205,6 +205,27 @@ CHECKS = (
 )
 
 
+# Options that change what a method promises, or that might.
+VARIANTS = (
+    *(
+        ("mgda", {"normalisation": normalisation, "combine": combine})
+        for normalisation in ("l2", "loss", "loss+")
+        for combine in ("normalised", "plain")
+    ),
+    ("cagrad", {"rescale": "none", "radius": 0.9}),
+    ("cagrad", {"radius": 1.0}),
+    ("dualproj", {"reduction": "sum"}),
+    ("fairgrad", {"alpha": 0.5}),
+    ("fairgrad", {"alpha": 1.0}),
+    ("fairgrad", {"max_norm": 0.3}),
+    ("gem", {"margin": 0.5}),
+    ("nash_mtl", {"max_norm": 0.0}),
+    ("pe_ltr", {"lower": 0.1}),
+    ("primary_auxiliary", {"primary": 1}),
+    ("upgrad", {"reduction": "sum"}),
+)
+
+
 def test_every_file_is_listed():
     files = {path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_")} - {"method"}
     assert set(methods.names()) == files
@@ -220,6 +241,12 @@ def test_declarations(name):
 @pytest.mark.parametrize("name", methods.names())
 def test_contract(name, check):
     check(lambda: methods.get(name))
+
+
+@pytest.mark.parametrize("check", [check_conflict, check_scaling, check_permutation], ids=lambda check: check.__name__)
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_promises_follow_the_options(name, options, check):
+    check(lambda: methods.get(name, **options))
 
 
 @pytest.fixture
