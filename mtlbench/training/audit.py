@@ -50,6 +50,10 @@ COLUMNS = (
 )
 
 
+ROUNDING = 2.0**-20
+"""A cosine above −2⁻²⁰ is no conflict but the rounding of gradients in single precision: projections end at 0."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """The Gramian of a batch and the cross-Gramian of its halves, both float64 (K, K)."""
@@ -135,11 +139,11 @@ class Audit:
         for name, value in found.items():
             self.arrays.setdefault(name, []).append(value)
 
-    def summary(self, zero_task_events: int) -> dict[str, Any] | None:
+    def summary(self, zero_task_events: int, stationary_events: int = 0) -> dict[str, Any] | None:
         """The audit of a run in a few numbers, NaN as null; ``None`` when nothing was measured.
 
         Rates are means over the measured steps. ``update_conflict_rate`` is the share of the steps whose
-        update ascends for some task (``smallest_product`` < 0).
+        update ascends for some task (``smallest_update_cosine`` < −2⁻²⁰).
         """
         if not self.rows:
             return None
@@ -151,12 +155,13 @@ class Audit:
             "conflict_rate": _finite(column["conflict"].mean()),
             "noise_floor": _finite(floor),
             "excess_conflict": _finite(between - floor),
-            "update_conflict_rate": _finite((column["smallest_product"] < 0).mean()),
+            "update_conflict_rate": _finite((column["smallest_update_cosine"] < -ROUNDING).mean()),
             "smallest_cosine": _finite(_over_numbers(np.min, column["smallest_cosine"])),
             "smallest_update_cosine": _finite(_over_numbers(np.min, column["smallest_update_cosine"])),
             "worst_gap": _finite(_over_numbers(np.max, column["relative_gap"])),
             "median_stationarity": _finite(np.median(column["stationarity"])),
             "zero_task_events": zero_task_events,
+            "stationary_events": stationary_events,
         }
 
     def stacked(self) -> dict[str, np.ndarray]:

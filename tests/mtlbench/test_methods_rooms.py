@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from mtlbench import methods
 from mtlbench.errors import InputError
 from mtlbench.solvers import ball, bargaining, dual_cone, min_norm
+from mtlbench.training.audit import Audit, Measured
 from mtlbench.training.inner import relative_gap
 
 ROOMS = tuple(name for name in methods.names() if methods.get(name).inner_problem)
@@ -455,3 +457,16 @@ def test_the_audit_knows_the_arguments_of_every_room():
         method, weights = step(name, rows, **options)
         assert relative_gap(method, gramian, weights) < 1e-9
         assert certificate(gramian, method.solution.weights) > 1e-3
+
+
+def test_a_projection_that_ends_at_the_edge_of_the_cone_is_no_conflict():
+    record, products = Audit(1), []
+    for rows in conflicting():
+        method, weights = step("dualproj", rows)
+        gramian = rows @ rows.T
+        products.append((gramian @ weights).min())
+        record.add(0, 1, Measured(gramian, gramian), method, SimpleNamespace(weights=weights, gramian=gramian))
+    assert min(products) < 0  # by rounding alone
+    assert record.summary(0)["update_conflict_rate"] == 0
+    assert record.summary(0)["worst_gap"] < 1e-9
+    assert record.summary(0, stationary_events=3)["stationary_events"] == 3
