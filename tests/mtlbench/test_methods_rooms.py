@@ -470,3 +470,16 @@ def test_a_projection_that_ends_at_the_edge_of_the_cone_is_no_conflict():
     assert record.summary(0)["update_conflict_rate"] == 0
     assert record.summary(0)["worst_gap"] < 1e-9
     assert record.summary(0, stationary_events=3)["stationary_events"] == 3
+
+
+@pytest.mark.parametrize("name", ["nash_mtl", "pivrg"])
+def test_a_period_goes_on_where_it_was_left(name):
+    method, resumed = methods.get(name, update_every=2), methods.get(name, update_every=2)
+    problems = [(rows @ rows.T, np.array([seed + 1.0, 2, 3, 4])) for seed, rows in enumerate(conflicting(common=1.0))]
+    for gramian, losses in problems[:3]:
+        method.weights(gramian=gramian, losses=losses)
+    resumed.load_state_dict(method.state_dict())
+    for gramian, losses in problems[3:]:
+        expected = method.weights(gramian=gramian, losses=losses)
+        assert resumed.weights(gramian=gramian, losses=losses).tobytes() == expected.tobytes()
+    assert method.steps != 3  # the period was renewed
