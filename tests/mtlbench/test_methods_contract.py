@@ -54,6 +54,10 @@ CASES = [
     for rank in sorted({1, (tasks + 1) // 2, tasks})
     for spread in (0.0, 1.0)
 ]
+# The last two tasks all but oppose each other, and the first one conflicts with both.
+CASES.append(Case(0, 3, 3, 0.0))
+CASES[-1].z[:] = 0
+CASES[-1].z[:, :3] = [[0, -1, 1], [1, 1e-3, 0], [-1, 1e-3, 0]]
 # Full rank keeps the comparison of two solutions of an inner problem well conditioned.
 REGULAR = [Case(seed, tasks, 12, 0.5) for seed in range(4) for tasks in (2, 3, 5)]
 
@@ -136,6 +140,8 @@ def check_conflict(factory: Factory) -> None:
         method = factory()
         rows, weights = case.rows(method), case.weights(factory)
         lengths = np.linalg.norm(rows, axis=1)
+        if not weights.any():  # it stands still, at a stationary point
+            continue
         # Relative to the largest product that rounding could have cancelled from.
         worst = min(worst, float((rows @ (rows.T @ weights) / (lengths * (abs(weights) @ lengths))).min()))
     assert (worst >= -1e-9) == factory().promises.non_conflicting, f"the worst cosine-like product is {worst}"
@@ -199,8 +205,29 @@ CHECKS = (
 )
 
 
+# Options that change what a method promises, or that might.
+VARIANTS = (
+    *(
+        ("mgda", {"normalisation": normalisation, "combine": combine})
+        for normalisation in ("l2", "loss", "loss+")
+        for combine in ("normalised", "plain")
+    ),
+    ("cagrad", {"rescale": "none", "radius": 0.9}),
+    ("cagrad", {"radius": 1.0}),
+    ("dualproj", {"reduction": "sum"}),
+    ("fairgrad", {"alpha": 0.5}),
+    ("fairgrad", {"alpha": 1.0}),
+    ("fairgrad", {"max_norm": 0.3}),
+    ("gem", {"margin": 0.5}),
+    ("nash_mtl", {"max_norm": 0.0}),
+    ("pe_ltr", {"lower": 0.1}),
+    ("primary_auxiliary", {"primary": 1}),
+    ("upgrad", {"reduction": "sum"}),
+)
+
+
 def test_every_file_is_listed():
-    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "method"}
+    files = {path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_")} - {"method"}
     assert set(methods.names()) == files
     assert list(methods.names()) == sorted(files)
 
@@ -214,6 +241,12 @@ def test_declarations(name):
 @pytest.mark.parametrize("name", methods.names())
 def test_contract(name, check):
     check(lambda: methods.get(name))
+
+
+@pytest.mark.parametrize("check", [check_conflict, check_scaling, check_permutation], ids=lambda check: check.__name__)
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_promises_follow_the_options(name, options, check):
+    check(lambda: methods.get(name, **options))
 
 
 @pytest.fixture
