@@ -43,12 +43,13 @@ class Promises:
     """What a method guarantees; the tests hold it to every word, and show a witness where it says no.
 
     ``non_conflicting``: ⟨g_i, u⟩ >= 0 for every task and any gradients of the shared parameters.
-    ``common_scale``: the degree p in w ↦ c^p w when all losses are multiplied by c > 0; None where there is
-    no such law.
+    ``common_scale``: the degree p in u ↦ c^(p+1) u when all losses are multiplied by c > 0, which is w ↦ c^p w
+    where the rows are the gradients; None where there is no such law.
     ``task_scale``: how u answers to L_i ↦ c_i L_i: "invariant" (the same u), "direction" (the same up to
     length), "linear" (u is linear in c), or "none" of these.
     ``permutation``: permuting the tasks permutes the weights.
     ``unique``: the weights are determined by the inputs ("weights"), or only u is ("direction").
+    For a method with a memory the inputs are those of all steps: a scale is one from the first step on.
     """
 
     non_conflicting: bool
@@ -75,7 +76,7 @@ class Method(ABC):
     needs: ClassVar[Needs]
     promises: Promises
     level: Level = "shared"
-    batches: ClassVar[int] = 1
+    batches: int = 1
     zero_task: Literal["drop", "keep"] = "keep"
     inner_problem: ClassVar[str | None] = None
     state: ClassVar[tuple[str, ...]] = ()
@@ -172,6 +173,8 @@ class GramianMethod(Method):
     ``level`` says where the gradients are taken: by all shared parameters ("shared"), by those of the last
     shared layer ("last_layer"), or by the representation ("representation"). Away from "shared" the weights
     answer to other vectors than the ones that the update is made of: no promise about conflicts is kept.
+
+    ``used`` tells the formula which tasks (K,) it sees: a memory per task has to know.
     """
 
     needs: ClassVar[Needs] = "gramian"
@@ -181,6 +184,7 @@ class GramianMethod(Method):
         super().__init__(head_weights=head_weights)
         self.level = choice(self.name, "level", level, self.levels)
         self.zero_task = choice(self.name, "zero_task", zero_task, ("drop", "keep"))
+        self.used: npt.NDArray[np.bool_] = np.ones(0, dtype=bool)
         if self.level != "shared":
             self.promises = replace(self.promises, non_conflicting=False)
 
@@ -197,8 +201,9 @@ class GramianMethod(Method):
         used = np.diagonal(matrix) != 0
         self.zero_task_events += int(len(matrix) - used.sum())
         if self.zero_task == "keep" or used.all():
+            self.used = np.ones(len(matrix), dtype=bool)
             return np.asarray(self.gramian_weights(matrix, values), dtype=np.float64)
-        weights = np.zeros(len(matrix))
+        self.used, weights = used, np.zeros(len(matrix))
         if used.any():
             weights[used] = self.gramian_weights(matrix[np.ix_(used, used)], None if values is None else values[used])
         return weights
