@@ -66,7 +66,7 @@ def average(method: str, memory: Rows | None, rows: Rows, rate: float) -> Rows:
 
 
 def like(method: str, memory: Rows | None, rows: Rows) -> Rows:
-    """``memory`` on the device of the rows, or zeros; raises :class:`~mtlbench.errors.InputError` if it is of others."""
+    """``memory`` on the device of the rows, or zeros; :class:`~mtlbench.errors.InputError` if it is of other rows."""
     import torch
 
     if memory is None:

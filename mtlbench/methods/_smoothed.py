@@ -75,13 +75,13 @@ class Smoothed(Method):
         return self.method.options() | {"smooth": self.decay}
 
     def state_dict(self) -> dict[str, Any]:
-        """The method's state and the average."""
-        return {"method": self.method.state_dict(), "average": None if self.average is None else self.average.copy()}
+        """The method's state and, as ``smoothed``, the average."""
+        return self.method.state_dict() | {"smoothed": None if self.average is None else self.average.copy()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state``."""
-        if state.keys() != {"method", "average"}:
-            raise InputError(f"smooth({self.name}): the state holds {sorted(state)}, expected ['average', 'method']")
-        self.method.load_state_dict(state["method"])
-        self.average = None if state["average"] is None else np.array(state["average"])
+        if "smoothed" not in state:
+            raise InputError(f"{self.name}: the state holds {sorted(state)}, but no smoothed weights")
+        self.method.load_state_dict({name: value for name, value in state.items() if name != "smoothed"})
+        self.average = None if state["smoothed"] is None else np.array(state["smoothed"])
         self.zero_task_events = self.method.zero_task_events
