@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DBMTL(GramianMethod):
-    """``averaging`` is β, ``averaging_decay`` b (the paper searches over β with b = ½; the code's default is 0).
+    """``averaging`` is β, ``averaging_decay`` b, by default as in the authors' code: β stays as it is.
 
     A loss of exactly 0, whose logarithm has no gradient, counts as one without a gradient in that step; a negative
     one raises :class:`~mtlbench.errors.InputError`. The heads receive the gradient of L_i, in the authors' code
