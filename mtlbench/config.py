@@ -28,6 +28,7 @@ Threads = Annotated[int, Field(gt=0, le=1024)]
 NonNegative = Annotated[int, Field(ge=0)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+AdapterRate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 BatchSize = Annotated[int, Field(gt=1)]
 
 
@@ -56,7 +57,10 @@ class MethodEntry(_Strict):
 
 
 class DatasetEntry(_Strict):
-    """How one dataset is run; what is left out comes from the dataset's own protocol."""
+    """How one dataset is run; what is left out comes from the dataset's own protocol.
+
+    ``step_size_adapter``: the rate with which the step size is adapted during training, 0 leaves it alone.
+    """
 
     parameters: dict[str, Any] = Field(default_factory=dict)
     architecture: str = "hard_sharing"
@@ -66,6 +70,7 @@ class DatasetEntry(_Strict):
     optimizer: Optimizer | None = None
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
+    step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative | None = None
 
 
@@ -108,7 +113,8 @@ class Cell(_Strict):
     """One (dataset, architecture, method) with all its seeds: the unit of work of the pipeline.
 
     ``method`` is a method's name or ``single_task``. ``epochs`` to ``weight_decay`` left ``None`` come from the
-    dataset's protocol. ``audit_interval`` counts training steps; 0 turns the audit off.
+    dataset's protocol. ``step_size_adapter`` is the rate with which the step size is adapted, 0 leaves it alone.
+    ``audit_interval`` counts training steps; 0 turns the audit off.
     """
 
     benchmark: str
@@ -124,6 +130,7 @@ class Cell(_Strict):
     optimizer: Optimizer | None = None
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
+    step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative = 50
     threads: Threads = 1
     device: Device = "auto"
@@ -257,6 +264,7 @@ def _dataset_cells(benchmark: Benchmark, dataset: str) -> list[Cell]:
             optimizer=entry.optimizer,
             learning_rate=entry.learning_rate,
             weight_decay=entry.weight_decay,
+            step_size_adapter=entry.step_size_adapter,
             audit_interval=interval,
             threads=benchmark.threads,
             device=benchmark.device,

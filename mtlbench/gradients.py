@@ -210,7 +210,9 @@ def _gramian_step(batches: Sequence[Losses], method: Method, targets: _Targets, 
         values, broken = to_host(means, marks + _marks(rows, means))
         if not (context.usable("the loss", values) and context.usable("the gradient", broken)):
             return _skip(targets.parameters(), values)
-        rows = method.rows(rows, means)
+        # A memory over the steps must not see the scaler's factor, which changes.
+        rows = method.rows(_times(rows, 1 / context.scale) if context.scaled else rows, means)
+        rows = _times(rows, context.scale) if context.scaled else rows
     first, *following = (*others, rows)
     second = following[0] if following else None
     matrix, values, broken, scale = host_gramian(
@@ -243,6 +245,10 @@ def _differentiate(losses: Losses, targets: _Targets, scale: Tensor, keep: bool 
         rows.append(found[:cut] if targets.encoder else averaged(found[:cut]))
         rest.append(averaged(found[cut:]))
     return tuple(rows), tuple(rest)
+
+
+def _times(rows: Rows, factor: Tensor) -> Rows:
+    return tuple(tuple(tensor * factor for tensor in row) for row in rows)
 
 
 def _marks(rows: Rows, losses: Tensor) -> Tensor:

@@ -147,7 +147,7 @@ def runs(results: Path) -> pd.DataFrame:
 
 def table(records: Iterable[Run]) -> pd.DataFrame:
     """One row per (run, split, task, metric): :data:`KEYS`, split, task, metric, value, direction, unit,
-    main, status, reason and the audit's summary.
+    main, status, reason, the audit's summary and the rate of the step size's adapter.
 
     Every run has a row for every metric of its dataset; the value is NaN where the run did not get that
     far. ``main`` marks the first metric of each task, the one that ranks are taken on.
@@ -166,6 +166,7 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
             "status": run.status,
             "reason": run.reason,
             **{key: audit.get(key) for key in AUDIT},
+            "step_size_adapter": run.configuration.get("step_size_adapter", 0.0),
         }
         for task, metrics in described[run.dataset, run.architecture].items():
             for position, (metric, info) in enumerate(metrics.items()):

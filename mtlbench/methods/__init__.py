@@ -12,9 +12,10 @@ from pkgutil import iter_modules
 from typing import Any
 
 from mtlbench.errors import unknown_name
+from mtlbench.methods._smoothed import Smoothed
 from mtlbench.methods.method import GramianMethod, LossMethod, Method, Promises
 
-__all__ = ["GramianMethod", "LossMethod", "Method", "Promises", "get", "names"]
+__all__ = ["GramianMethod", "LossMethod", "Method", "Promises", "get", "names", "smooth"]
 
 
 def names() -> tuple[str, ...]:
@@ -26,6 +27,7 @@ def names() -> tuple[str, ...]:
 def get(name: str, **options: Any) -> Method:
     """A new method; every name works without options.
 
+    Every method takes ``smooth``, the decay with which its weights are averaged over the steps (:func:`smooth`).
     Raises :class:`~mtlbench.errors.InputError`, offering the nearest valid name, for an unknown method or
     option, and for an option's wrong value.
     """
@@ -37,7 +39,16 @@ def get(name: str, **options: Any) -> Method:
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
     )
+    decay = options.pop("smooth", None)
     for option in options:
         if option not in method.parameters():
-            raise unknown_name(f"option of {name}", option, method.parameters())
-    return method(**options)
+            raise unknown_name(f"option of {name}", option, (*method.parameters(), "smooth"))
+    return method(**options) if decay is None else smooth(method(**options), decay)
+
+
+def smooth(method: Method, decay: float = 0.9) -> Method:
+    """``method`` with its weights averaged over the steps, w̄ ← decay w̄ + (1 − decay) w: CR-MOGM.
+
+    Source: Zhou et al., NeurIPS 2022. ``get(name, smooth=0.9)`` is short for it.
+    """
+    return Smoothed(method, decay)

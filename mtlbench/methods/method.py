@@ -46,12 +46,13 @@ class Promises:
     """What a method guarantees; the tests hold it to every word, and show a witness where it says no.
 
     ``non_conflicting``: ⟨g_i, u⟩ >= 0 for every task and any gradients of the shared parameters.
-    ``common_scale``: the degree p in w ↦ c^p w when all losses are multiplied by c > 0; None where there is
-    no such law.
+    ``common_scale``: the degree p in u ↦ c^(p+1) u when all losses are multiplied by c > 0, which is w ↦ c^p w
+    where the rows are the gradients; None where there is no such law.
     ``task_scale``: how u answers to L_i ↦ c_i L_i: "invariant" (the same u), "direction" (the same up to
     length), "linear" (u is linear in c), or "none" of these.
     ``permutation``: permuting the tasks permutes the weights.
     ``unique``: the weights are determined by the inputs ("weights"), or only u is ("direction").
+    For a method with a memory the inputs are those of all steps: a scale is one from the first step on.
     """
 
     non_conflicting: bool
@@ -81,7 +82,7 @@ class Method(ABC):
     needs: ClassVar[Needs]
     promises: Promises
     level: Level = "shared"
-    batches: ClassVar[int] = 1
+    batches: int = 1
     zero_task: Literal["drop", "keep"] = "keep"
     inner_problem: ClassVar[str | None] = None
     state: ClassVar[tuple[str, ...]] = ()
@@ -181,17 +182,17 @@ class GramianMethod(Method):
     shared layer ("last_layer"), or by the representation ("representation"). Away from "shared" the weights
     answer to other vectors than the ones that the update is made of: no promise about conflicts is kept.
 
-    ``used`` says which of all tasks the formula sees, for methods that treat tasks by their place.
+    ``used`` (K,) says which of all tasks the formula sees, for methods that treat tasks by their place.
     """
 
     needs: ClassVar[Needs] = "gramian"
     levels: ClassVar[tuple[Level, ...]] = LEVELS
-    used: npt.NDArray[np.bool_]
 
     def __init__(self, *, level: str = "shared", zero_task: str = "drop", head_weights: str = "none") -> None:
         super().__init__(head_weights=head_weights)
         self.level = choice(self.name, "level", level, self.levels)
         self.zero_task = choice(self.name, "zero_task", zero_task, ("drop", "keep"))
+        self.used: npt.NDArray[np.bool_] = np.ones(0, dtype=bool)
         if self.level != "shared":
             self.promises = replace(self.promises, non_conflicting=False)
 

@@ -97,6 +97,8 @@ def _methods(records: Iterable[Run]) -> list[dict[str, Any]]:
     for run in records:
         row = rows.setdefault(run.label, {"label": run.label, "options": {}, "passes": set(), "about": None})
         row["options"] |= run.options
+        if rate := run.configuration.get("step_size_adapter"):
+            row["options"]["step_size_adapter"] = rate
         if run.backward_passes is not None:
             row["passes"].add((run.dataset, run.backward_passes))
         if row["about"] is None and run.method != SINGLE_TASK:

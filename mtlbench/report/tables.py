@@ -67,11 +67,14 @@ def tables(table: pd.DataFrame, board: pd.DataFrame, cost: pd.DataFrame | None) 
         assert isinstance(key, tuple)
         own = described[(described[GROUP] == list(key)).all(axis=1)]
         spent = None if cost is None else cost[(cost[GROUP] == list(key)).all(axis=1)].set_index("label")
-        result.append(_table(key, part, own, spent))
+        runs = table[(table[GROUP] == list(key)).all(axis=1)]
+        result.append(_table(key, part, own, spent, sorted(set(runs["step_size_adapter"]) - {0})))
     return result
 
 
-def _table(key: tuple[Any, ...], board: pd.DataFrame, described: pd.DataFrame, cost: pd.DataFrame | None) -> Table:
+def _table(
+    key: tuple[Any, ...], board: pd.DataFrame, described: pd.DataFrame, cost: pd.DataFrame | None, rates: list[float]
+) -> Table:
     shown = [
         metric for metric in described.itertuples(index=False) if f"{metric.task}.{metric.metric}" in board.columns
     ]
@@ -116,7 +119,7 @@ def _table(key: tuple[Any, ...], board: pd.DataFrame, described: pd.DataFrame, c
     columns.append(Column("runs", "Runs that ended, of those started.", "runs"))
     best = _best(board, shown)
     rows = [_row(row, shown, cost, best) for row in board.to_dict("records")]
-    return Table(str(key[0]), str(key[1]), columns, rows, _notes(board))
+    return Table(str(key[0]), str(key[1]), columns, rows, _notes(board, rates))
 
 
 def _row(row: dict[str, Any], shown: list[Any], cost: pd.DataFrame | None, best: dict[str, float]) -> list[Entry]:
@@ -179,9 +182,12 @@ def _best(board: pd.DataFrame, shown: list[Any]) -> dict[str, float]:
     return best
 
 
-def _notes(board: pd.DataFrame) -> list[str]:
+def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:
     """What a reader must know before comparing the rows of this table."""
-    notes = []
+    notes = [
+        f"The step size was adapted during training, by exponentiated gradient at rate {rate:g} (docs/mathematics.md)."
+        for rate in rates
+    ]
     labels = set(board["label"])
     if SINGLE_TASK not in labels:
         notes.append("No single-task networks were trained here, so Δm is not defined.")

@@ -1,7 +1,8 @@
 """What the task gradients did during a run, measured on steps at a stated interval and apart from the method.
 
 At a measured step, before the update, with g_i the gradient of task i's batch loss in the shared parameters
-θ, G = J Jᵀ their Gramian, w the weights that the method used and u = Jᵀ w:
+θ, G = J Jᵀ their Gramian, w the weights that the method used and u = Jᵀ w (or what lies in ``.grad``, for a
+method that combines other rows than J's, such as moco):
 
 - ``conflict``: share of the pairs i < j with <g_i, g_j> < 0;
 - the **noise floor**: the batch is cut into two halves A and B, and C_ij = <g_i^A, g_j^B>.
@@ -25,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -35,6 +36,9 @@ from mtlbench import gradients
 from mtlbench.methods.method import Method
 from mtlbench.solvers import min_norm
 from mtlbench.training import inner
+
+if TYPE_CHECKING:
+    from mtlbench.methods.method import Rows
 
 COLUMNS = (
     "step",
@@ -56,21 +60,34 @@ ROUNDING = 2.0**-20
 
 @dataclass(frozen=True)
 class Measured:
-    """The Gramian of a batch and the cross-Gramian of its halves, both float64 (K, K)."""
+    """The Gramian of a batch and the cross-Gramian of its halves, both float64 (K, K).
+
+    ``shared`` and ``jacobian``: the shared parameters and the gradients that the Gramian is of.
+    """
 
     gramian: np.ndarray
     half_cross: np.ndarray
+    shared: Sequence[Tensor] = ()
+    jacobian: Rows = ()
+
+    def products(self) -> tuple[np.ndarray, float]:
+        """<g_i, u> for every task, and ‖u‖, for the update u that lies in ``.grad``."""
+        update = tuple(p.new_zeros(p.shape) if p.grad is None else p.grad for p in self.shared)
+        found = gradients.gramian((*self.jacobian, update))
+        return found[-1, :-1], math.sqrt(found[-1, -1])
 
 
-def measure(losses: Sequence[Tensor], half: Callable[[int], Sequence[Tensor]]) -> Measured:
+def measure(losses: Sequence[Tensor], half: Callable[[int], Sequence[Tensor]], keep: bool = False) -> Measured:
     """The Gramian at the shared parameters from the graph of ``losses``, which is kept, and from two halves.
 
-    ``half(0)`` and ``half(1)`` run the model on one half of the batch and return its K losses.
+    ``half(0)`` and ``half(1)`` run the model on one half of the batch and return its K losses. ``keep``: the
+    update is to be read off ``.grad``.
     """
     shared = gradients.shared_parameters(losses)
-    gramian = gradients.gramian(gradients.jacobian(losses, shared, retain_graph=True))
+    jacobian = gradients.jacobian(losses, shared, retain_graph=True)
     first, second = (gradients.jacobian(half(i), shared, retain_graph=False) for i in (0, 1))
-    return Measured(gramian, gradients.gramian(first, second))
+    gramians = gradients.gramian(jacobian), gradients.gramian(first, second)
+    return Measured(*gramians, shared, jacobian) if keep else Measured(*gramians)
 
 
 def row(measured: Measured, weights: np.ndarray, method: Method, inner_gramian: np.ndarray | None) -> dict[str, float]:
@@ -80,6 +97,8 @@ def row(measured: Measured, weights: np.ndarray, method: Method, inner_gramian: 
     norms = np.sqrt(np.diag(gramian))
     products = gramian @ weights
     length = math.sqrt(max(float(weights @ products), 0.0))
+    if method.needs == "jacobian":
+        products, length = measured.products()
     upper, off = np.triu_indices(tasks, 1), ~np.eye(tasks, dtype=bool)
     return {
         "conflict": _mean(gramian[upper] < 0),

@@ -248,6 +248,8 @@ class _Run:
             else audit.audit.summary(audit.method.zero_task_events, audit.method.stationary_events),
             "options": {} if single else method.options(),
             "backward_passes": count if single else method.cost(count),
+            # How far the adapter has brought each network's step sizes from where they began.
+            "step_size_scales": [s.step_size.scale for s in self.states if s.step_size is not None] or None,
             "recipe": asdict(self.recipe) | {"protocol_version": self.dataset.protocol.protocol_version},
             "configuration": cell.run_configuration(),
             "provenance": provenance.collect(

@@ -68,6 +68,7 @@ def save(path: Path, state: State, identity: str, device: torch.device) -> None:
         "optimizer": state.optimizer.state_dict(),
         "method": _plain(state.method.state_dict()),
         "audit": state.audit.state_dict(),
+        "step_size": None if state.step_size is None else state.step_size.state_dict(),
         "batches": [stream.get_state() for stream in state.batches],
         "random": torch.get_rng_state(),
         "device_random": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
@@ -105,6 +106,8 @@ def resume(path: Path, state: State, identity: str, device: torch.device) -> boo
     state.optimizer.load_state_dict(content["optimizer"])
     state.method.load_state_dict(_restored(content["method"]))
     state.audit.load_state_dict(content["audit"])
+    if state.step_size is not None:
+        state.step_size.load_state_dict(content["step_size"], device)
     for stream, saved in zip(state.batches, content["batches"], strict=True):
         stream.set_state(saved)
     for name in _FIELDS:

@@ -26,6 +26,7 @@ from mtlbench.training.audit import Audit, measure
 from mtlbench.training.evaluation import Diverged, Metrics, evaluate, score
 from mtlbench.training.runtime import autocast, call_aside, forked
 from mtlbench.training.seeding import seed_global
+from mtlbench.training.step_size import StepSize
 
 Curve = tuple[int, str, str, str, float]  # epoch, split, task, metric, value
 
@@ -41,6 +42,7 @@ class Recipe:
     weight_decay: float
     momentum: float
     precision: str
+    step_size_adapter: float = 0.0
 
 
 @dataclass
@@ -56,6 +58,7 @@ class State:
     optimizer: torch.optim.Optimizer
     batches: list[torch.Generator]
     audit: Audit
+    step_size: StepSize | None = None
     step: int = 0
     epoch: int = 0
     curves: list[Curve] = field(default_factory=list)
@@ -100,10 +103,13 @@ def train_step(state: State, batches: Sequence[Split], recipe: Recipe) -> gradie
     losses, _ = forwards[-1]
     measured = None
     if state.audit.due(state.step):
-        measured = measure(losses, lambda half: part_losses(state, batch, half, 2, recipe))
+        changed = state.method.needs == "jacobian"
+        measured = measure(losses, lambda half: part_losses(state, batch, half, 2, recipe), keep=changed)
     record = _gradients(state, forwards, batch, recipe)
     if measured is not None:
         state.audit.add(state.step, state.epoch + 1, measured, state.method, record)
+    if state.step_size is not None:
+        state.step_size.adapt(state.optimizer)
     state.optimizer.step()
     if state.method.needs == "losses_after":
         with torch.no_grad(), forked(batch.inputs.device):

@@ -15,6 +15,7 @@ from mtlbench.tasks.dataset import MultiTaskDataset, Split, Splits, Task
 from mtlbench.training.audit import Audit
 from mtlbench.training.loop import Recipe, State
 from mtlbench.training.seeding import Streams, initialise, seed_global
+from mtlbench.training.step_size import StepSize
 
 
 def recipe_of(cell: Cell, dataset: MultiTaskDataset) -> Recipe:
@@ -28,6 +29,7 @@ def recipe_of(cell: Cell, dataset: MultiTaskDataset) -> Recipe:
         weight_decay=protocol.weight_decay if cell.weight_decay is None else cell.weight_decay,
         momentum=protocol.momentum,
         precision=cell.precision,
+        step_size_adapter=cell.step_size_adapter,
     )
 
 
@@ -88,6 +90,7 @@ def new_state(
         method=method,
         optimizer=_optimizer(model, recipe),
         batches=[streams.generator(f"batches/{i}") for i in range(1, method.batches)] + [streams.generator("batches")],
+        step_size=StepSize(recipe.step_size_adapter) if recipe.step_size_adapter else None,
         audit=Audit(cell.audit_interval if audit and cell.method != SINGLE_TASK else 0),
     )
 

@@ -155,7 +155,7 @@ def test_measured_gramians_are_those_of_the_losses_in_float64():
     np.testing.assert_allclose(measured.half_cross, first @ second.T, rtol=1e-12)
 
 
-@pytest.mark.parametrize("method", ["equal", "mgda", "mgda_ub"])
+@pytest.mark.parametrize("method", ["equal", "mgda", "mgda_ub", "modo", "excess_mtl"])
 def test_the_audit_does_not_change_the_run(method, tiny, tiny_cell, tmp_path):
     """With dropout and running statistics in the network: same curves, same test results."""
     audited, plain = tiny_cell(method, audit_interval=1), tiny_cell(method, audit_interval=0)
@@ -167,6 +167,21 @@ def test_the_audit_does_not_change_the_run(method, tiny, tiny_cell, tmp_path):
     assert read(folders[0])["test"] == read(folders[1])["test"]
     assert read(folders[1])["audit"] is None
     assert not (folders[1] / "audit.csv").exists()
+
+
+def test_the_update_of_a_method_that_changes_the_rows_is_read_off_the_gradients(tiny, tiny_cell, tmp_path):
+    cell = tiny_cell("moco", audit_interval=1)
+    run_cell(cell, tmp_path)
+    table = pd.read_csv(folder(cell, tmp_path) / "audit.csv")
+    arrays = np.load(folder(cell, tmp_path) / "audit.npz")
+    gramians, weights = arrays["gramians"], arrays["weights"]
+    # In the first step it has tracked half of every gradient; later other gradients than the batch's are in it.
+    products = 0.5 * gramians[0] @ weights[0]
+    assert table.smallest_product[0] == pytest.approx(products.min(), rel=1e-5)
+    cosines = products / np.sqrt(np.diag(gramians[0]) * (0.5 * weights[0] @ products))
+    assert table.smallest_update_cosine[0] == pytest.approx(cosines.min(), rel=1e-5)
+    assert table.smallest_product[9] != pytest.approx((gramians[9] @ weights[9]).min(), rel=1e-2)
+    assert table.relative_gap.isna().all()
 
 
 def test_turning_the_audit_off_removes_the_files_of_an_earlier_one(tiny, tiny_cell, tmp_path):

@@ -88,16 +88,23 @@ def test_grad_equals_the_combination_by_hand(name, stacked, tasks):
     # With one loss every parameter is shared, and there is no head of its own.
     alone = tasks == 1 and method.level == "shared"
     shared = np.hstack([trunk, [np.concatenate([g.numpy().ravel() for g in heads[0]])]]) if alone else trunk
-    matrix = z @ z.T if method.level == "representation" else shared @ shared.T
     fresh = methods.get(name)
+    rows = fresh.rows(tuple((torch.tensor(row),) for row in shared), torch.tensor(values))
+    rows = np.array([row[0].numpy() for row in rows])
+    matrix = z @ z.T if method.level == "representation" else rows @ rows.T
     by_hand = BY_HAND.get(name, lambda rows, z: fresh.weights(gramian=matrix, losses=values))
     expected = by_hand(shared, z)
     assert isinstance(weights, np.ndarray)
     assert weights.dtype == np.float64
     np.testing.assert_allclose(weights, expected, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(trunk_grad(model), trunk.T @ expected, rtol=1e-9, atol=1e-12)
+    update = rows.T @ expected
+    np.testing.assert_allclose(trunk_grad(model), update[: trunk.shape[1]], rtol=1e-9, atol=1e-12)
+    if alone:
+        found = torch.cat([p.grad.ravel() for p in model.heads[0].parameters()]).numpy()
+        np.testing.assert_allclose(found, update[trunk.shape[1] :], rtol=1e-9, atol=1e-12)
+        return
     for head, gradients, weight in zip(model.heads, heads, expected, strict=True):
-        factor = weight if method.head_weights == "same" or alone else 1.0
+        factor = weight if method.head_weights == "same" else 1.0
         for parameter, gradient in zip(head.parameters(), gradients, strict=True):
             torch.testing.assert_close(parameter.grad, factor * gradient, rtol=1e-9, atol=1e-12)
 

@@ -55,6 +55,26 @@ def test_the_scaled_step_is_the_plain_step(name, stacked):
         torch.testing.assert_close(one, two)
 
 
+@pytest.mark.parametrize("name", ["moco", "db_mtl", "excess_mtl"])
+def test_a_memory_over_the_steps_does_not_see_the_factor(name):
+    """The scaler doubles its factor after every step; what is remembered, and the update, must not."""
+    results = []
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=1)):
+        model, losses = build()
+        optimizer, method = torch.optim.SGD(model.parameters(), lr=0.1), methods.get(name)
+        for _ in range(4):
+            optimizer.zero_grad()
+            step(losses()[0], method, scaler=scaler)
+            if scaler is None:
+                optimizer.step()
+            else:
+                scaler.step(optimizer)
+                scaler.update()
+        results.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(*results)
+    assert scaler.get_scale() == 1024.0 * 2**4
+
+
 class Counting:
     """A method that counts its own steps, around any other."""
 

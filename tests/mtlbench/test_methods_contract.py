@@ -20,7 +20,10 @@ Factory = Callable[[], Method]
 
 
 class Case:
-    """K tasks with gradients of controlled rank and scale; a representation between them and the parameters."""
+    """K tasks with gradients of controlled rank and scale; a representation between them and the parameters.
+
+    ``past``: the gradients of two steps before, which methods with a memory have seen.
+    """
 
     def __init__(self, seed: int, tasks: int, rank: int, spread: float) -> None:
         rng = np.random.default_rng([seed, tasks, rank])
@@ -28,23 +31,42 @@ class Case:
         self.z = scales[:, None] * (rng.normal(size=(tasks, rank)) @ rng.normal(size=(rank, 12)))
         self.encoder = rng.normal(size=(12, 12))
         self.losses = rng.uniform(0.2, 3.0, tasks)
+        self.past = scales[:, None] * rng.normal(size=(2, tasks, 12))
 
     def changed(self, scales=1.0, order=slice(None)) -> Case:
         other = object.__new__(Case)
         factors = np.broadcast_to(scales, self.losses.shape)
         other.z, other.losses = (factors[:, None] * self.z)[order], (factors * self.losses)[order]
+        other.past = (factors[:, None] * self.past)[:, order]
         other.encoder = self.encoder
         return other
 
-    def rows(self, method: Method) -> np.ndarray:
+    def gradients(self, method: Method) -> np.ndarray:
         """The gradients of the shared parameters; what the method sees of them depends on its level."""
         return self.z @ self.encoder if method.level == "representation" else self.z
 
+    def step(self, method: Method) -> tuple[np.ndarray, np.ndarray]:
+        """The weights of the step and the direction u that they make of its rows."""
+        for past in self.past if method.state_dict().keys() != {"zero_task_events"} else ():
+            advance(method, past, self.losses)
+        rows, weights = advance(method, self.z, self.losses)
+        return weights, (rows if method.needs == "jacobian" else self.gradients(method)).T @ weights
+
     def weights(self, factory: Factory) -> np.ndarray:
-        return factory().weights(gramian=self.z @ self.z.T, losses=self.losses)
+        return self.step(factory())[0]
 
     def direction(self, factory: Factory) -> np.ndarray:
-        return self.rows(factory()).T @ self.weights(factory)
+        return self.step(factory())[1]
+
+
+def advance(method: Method, z: np.ndarray, losses: np.ndarray, as_tensors=False) -> tuple[np.ndarray, np.ndarray]:
+    """One training step: the rows that the method combines, and its weights."""
+    rows = method.rows(tuple((torch.tensor(row),) for row in z), torch.tensor(losses))
+    seen = np.array([row[0].numpy() for row in rows])
+    inputs = {"gramian": seen @ seen.T, "losses": losses}
+    weights = method.weights(**({k: torch.from_numpy(v) for k, v in inputs.items()} if as_tensors else inputs))
+    method.observe(losses * 0.9)
+    return seen, weights
 
 
 CASES = [
@@ -95,40 +117,33 @@ def check_declarations(factory: Factory, name: str) -> None:
 
 def check_weights(factory: Factory) -> None:
     for case in (*CASES[:8], Case(0, 1, 1, 0.0)):
-        gramian = case.z @ case.z.T
-        weights = factory().weights(gramian=gramian, losses=case.losses)
+        _, weights = advance(factory(), case.z, case.losses)
         assert isinstance(weights, np.ndarray)
         assert weights.dtype == np.float64
         assert weights.shape == case.losses.shape
         assert np.isfinite(weights).all()
-        inputs = {"gramian": torch.from_numpy(gramian), "losses": torch.from_numpy(case.losses)}
-        assert factory().weights(**inputs).tobytes() == weights.tobytes()
+        assert advance(factory(), case.z, case.losses, as_tensors=True)[1].tobytes() == weights.tobytes()
 
 
 def check_state(factory: Factory) -> None:
     method, rng = factory(), np.random.default_rng(0)
 
-    def advance(method: Method, case: Case) -> bytes:
-        jacobian = tuple((torch.from_numpy(row),) for row in case.z)
-        rows = method.rows(jacobian, torch.from_numpy(case.losses))
-        flat = np.array([row[0].numpy() for row in rows])
-        weights = method.weights(gramian=flat @ flat.T, losses=case.losses)
-        method.observe(case.losses * 0.9)
-        return weights.tobytes()
+    def go_on(method: Method, case: Case) -> bytes:
+        return b"".join(part.tobytes() for part in advance(method, case.z, case.losses))
 
     steps = [Case(int(rng.integers(1000)), 3, 3, 0.5) for _ in range(6)]
     steps[1].z[0] = 0
     for case in steps[:3]:
-        advance(method, case)
+        go_on(method, case)
     state, resumed = method.state_dict(), factory()
-    expected = [advance(method, case) for case in steps[3:]]
+    expected = [go_on(method, case) for case in steps[3:]]
     resumed.load_state_dict(state)
     assert resumed.zero_task_events == state["zero_task_events"]
-    assert [advance(resumed, case) for case in steps[3:]] == expected
+    assert [go_on(resumed, case) for case in steps[3:]] == expected
     # Loading took a copy: the state can be loaded again.
     again = factory()
     again.load_state_dict(state)
-    assert [advance(again, case) for case in steps[3:]] == expected
+    assert [go_on(again, case) for case in steps[3:]] == expected
     with pytest.raises(methods.method.InputError, match="the state holds"):
         factory().load_state_dict({"other": 1})
 
@@ -138,12 +153,13 @@ def check_conflict(factory: Factory) -> None:
     worst = 0.0
     for case in CASES:
         method = factory()
-        rows, weights = case.rows(method), case.weights(factory)
+        weights, direction = case.step(method)
+        rows = case.gradients(method)
         lengths = np.linalg.norm(rows, axis=1)
         if not weights.any():  # it stands still, at a stationary point
             continue
         # Relative to the largest product that rounding could have cancelled from.
-        worst = min(worst, float((rows @ (rows.T @ weights) / (lengths * (abs(weights) @ lengths))).min()))
+        worst = min(worst, float((rows @ direction / (lengths * (abs(weights) @ lengths))).min()))
     assert (worst >= -1e-9) == factory().promises.non_conflicting, f"the worst cosine-like product is {worst}"
 
 
@@ -184,7 +200,7 @@ def check_special_tasks(factory: Factory) -> None:
     g = np.array([3.0, 4.0])
     for rows in ([g, g, g], [g, -g], [g, 0 * g], [0 * g, 0 * g]):
         method, jacobian = factory(), np.array(rows)
-        weights = method.weights(gramian=jacobian @ jacobian.T, losses=np.ones(len(rows)))
+        seen, weights = advance(method, jacobian, np.ones(len(rows)))
         assert np.isfinite(weights).all()
         zero = ~jacobian.any(axis=1)
         if method.needs in ("gramian", "jacobian"):
@@ -192,7 +208,7 @@ def check_special_tasks(factory: Factory) -> None:
             if method.zero_task == "drop":
                 assert not weights[zero].any()
         if method.promises.non_conflicting and not zero.any():
-            assert (jacobian @ (jacobian.T @ weights) >= -1e-9).all()
+            assert (jacobian @ (seen.T @ weights) >= -1e-9).all()
 
 
 CHECKS = (
@@ -227,7 +243,7 @@ VARIANTS = (
 
 
 def test_every_file_is_listed():
-    files = {path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_")} - {"method"}
+    files = {path.stem for path in FOLDER.glob("[!_]*.py")} - {"method"}
     assert set(methods.names()) == files
     assert list(methods.names()) == sorted(files)
 
@@ -247,6 +263,12 @@ def test_contract(name, check):
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_promises_follow_the_options(name, options, check):
     check(lambda: methods.get(name, **options))
+
+
+@pytest.mark.parametrize("name", ["mgda", "unit_gradient", "moco"])
+def test_a_smoothed_method_is_held_to_the_contract(name):
+    for check in CHECKS:
+        check(lambda: methods.get(name, smooth=0.9))
 
 
 @pytest.fixture
