@@ -163,10 +163,10 @@ def check_scaling(factory: Factory) -> None:
     powers = 0
     for case in REGULAR:
         plain = case.direction(factory)
-        scaled = {c: case.changed(c).direction(factory) for c in (1e-6, 0.3, 1e5)}
+        by_c = {c: case.changed(c).direction(factory) for c in (1e-6, 0.3, 1e5)}
         if degree is not None:
-            assert all(close(found, c ** (degree + 1) * plain) for c, found in scaled.items())
-        powers += is_power(plain, scaled)
+            assert all(close(found, c ** (degree + 1) * plain) for c, found in by_c.items())
+        powers += is_power(plain, by_c)
         rng = np.random.default_rng(len(case.losses))
         a, b = 10 ** rng.uniform(-1, 1, (2, len(case.losses)))
         scaled = case.changed(a).direction(factory)
