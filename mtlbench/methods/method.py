@@ -41,6 +41,10 @@ COUNTERS = ("zero_task_events", "stationary_events")
 """What every method counts and a checkpoint holds: tasks without a gradient, and steps that had no solution."""
 
 
+class UndefinedLoss(InputError):
+    """A loss has a value for which the method's formula is not defined; a training run ends there."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Promises:
     """What a method guarantees; the tests hold it to every word, and show a witness where it says no.
@@ -69,8 +73,8 @@ class Method(ABC):
 
     ``head_weights`` says what the parameters of one task alone receive: the gradient of that task's loss as
     it is ("none"), or times the task's weight ("same"). ``state`` names the attributes that a checkpoint must
-    hold. A stochastic method takes ``seed=0``, sets ``self.random = generator(self.name, seed)`` and draws
-    from that alone; its state is kept too.
+    hold, ``per_task`` the options that hold one number per task. A stochastic method takes ``seed=0``, sets
+    ``self.random = generator(self.name, seed)`` and draws from that alone; its state is kept too.
 
     ``solution`` is the last inner solution and ``inner`` the problem that it belongs to, where the method states one.
     ``stationary_events`` counts the steps in which there is none, because the point is Pareto stationary.
@@ -86,6 +90,7 @@ class Method(ABC):
     zero_task: Literal["drop", "keep"] = "keep"
     inner_problem: ClassVar[str | None] = None
     state: ClassVar[tuple[str, ...]] = ()
+    per_task: ClassVar[tuple[str, ...]] = ()
     random: np.random.Generator | None = None
 
     def __init__(self, *, head_weights: str) -> None:
@@ -115,8 +120,14 @@ class Method(ABC):
         one = self.needs in ("losses", "losses_after") or self.level == "representation"
         return 1 if one else tasks * self.batches
 
-    def check_tasks(self, tasks: int) -> None:  # noqa: B027 - most methods take any number of tasks
+    def check_tasks(self, tasks: int) -> None:
         """Raise :class:`~mtlbench.errors.InputError` when the options do not fit ``tasks`` tasks."""
+        for option in self.per_task:
+            given = getattr(self, option)
+            if given is not None and len(given) != tasks:
+                raise InputError(
+                    f"{option} of {self.name}: {len(given)} given for {tasks} tasks, one per task is needed"
+                )
 
     @classmethod
     def parameters(cls) -> dict[str, Parameter]:
@@ -165,7 +176,9 @@ class LossMethod(Method):
         """The weights (K,) for the losses (K,); ``gramian`` is not looked at."""
         if losses is None:
             raise InputError(f"{self.name} computes its weights from the losses: pass losses=")
-        return np.asarray(self.loss_weights(_vector(self.name, losses)), dtype=np.float64)
+        values = _vector(self.name, losses)
+        self.check_tasks(len(values))
+        return np.asarray(self.loss_weights(values), dtype=np.float64)
 
     @abstractmethod
     def loss_weights(self, losses: Array) -> Array:
@@ -235,8 +248,39 @@ def number(method: str, option: str, value: Any, *, minimum: float = 0.0, intege
     kind = int | np.integer if integer else int | float | np.integer | np.floating
     if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or value < minimum:
         what = "an integer" if integer else "a finite number"
-        raise InputError(f"{option} of {method} must be {what} of at least {minimum:g}, got {value!r}")
+        bound = "" if minimum == -math.inf else f" of at least {minimum:g}"
+        raise InputError(f"{option} of {method} must be {what}{bound}, got {value!r}")
     return value
+
+
+def numbers(method: str, option: str, values: Any, *, positive: bool = False) -> list[float] | None:
+    """``values`` as a list of finite numbers, one per task; None stays None.
+
+    With ``positive`` all must be above 0. Raises the error that names the entry.
+    """
+    if values is None:
+        return None
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputError(f"{option} of {method} must be a list with one number per task, got {values!r}")
+    minimum = 0.0 if positive else -math.inf
+    found = [float(number(method, f"{option}[{i}]", value, minimum=minimum)) for i, value in enumerate(values)]
+    if positive and not all(found):
+        raise InputError(f"{option} of {method} must hold positive numbers, got {found}")
+    return found
+
+
+def positive(method: str, losses: Array, cure: str = "") -> Array:
+    """``losses`` if all are positive; otherwise :class:`UndefinedLoss`, with ``cure`` as the way out."""
+    if not (losses > 0).all():
+        task = int(np.flatnonzero(~(losses > 0))[0])
+        raise UndefinedLoss(f"{method} needs positive losses, but that of task {task} is {losses[task]:g}{cure}")
+    return losses
+
+
+def softmax(scores: Array) -> Array:
+    """exp(scores), brought to sum 1."""
+    powers = np.exp(scores - scores.max())
+    return np.asarray(powers / powers.sum())
 
 
 def generator(method: str, seed: Any) -> np.random.Generator:

@@ -13,6 +13,7 @@ import torch
 
 from mtlbench import methods
 from mtlbench.methods import Method
+from mtlbench.methods.method import COUNTERS
 
 FOLDER = Path(methods.__file__).parent
 DOCS = Path(__file__).parents[2] / "docs" / "add-a-method.md"
@@ -22,7 +23,8 @@ Factory = Callable[[], Method]
 class Case:
     """K tasks with gradients of controlled rank and scale; a representation between them and the parameters.
 
-    ``past``: the gradients of two steps before, which methods with a memory have seen.
+    ``past``: the gradients of two steps before, which methods with a memory have seen; ``trend``: their losses,
+    relative to those of this step.
     """
 
     def __init__(self, seed: int, tasks: int, rank: int, spread: float) -> None:
@@ -32,13 +34,14 @@ class Case:
         self.encoder = rng.normal(size=(12, 12))
         self.losses = rng.uniform(0.2, 3.0, tasks)
         self.past = scales[:, None] * rng.normal(size=(2, tasks, 12))
+        self.trend = rng.uniform(0.5, 2.0, (2, tasks))
 
     def changed(self, scales=1.0, order=slice(None)) -> Case:
         other = object.__new__(Case)
         factors = np.broadcast_to(scales, self.losses.shape)
         other.z, other.losses = (factors[:, None] * self.z)[order], (factors * self.losses)[order]
         other.past = (factors[:, None] * self.past)[:, order]
-        other.encoder = self.encoder
+        other.encoder, other.trend = self.encoder, self.trend[:, order]
         return other
 
     def gradients(self, method: Method) -> np.ndarray:
@@ -47,8 +50,8 @@ class Case:
 
     def step(self, method: Method) -> tuple[np.ndarray, np.ndarray]:
         """The weights of the step and the direction u that they make of its rows."""
-        for past in self.past if method.state_dict().keys() != {"zero_task_events"} else ():
-            advance(method, past, self.losses)
+        for past, trend in zip(self.past, self.trend, strict=True) if set(method.state_dict()) - set(COUNTERS) else ():
+            advance(method, past, trend * self.losses, after=trend**2 * self.losses)
         rows, weights = advance(method, self.z, self.losses)
         return weights, (rows if method.needs == "jacobian" else self.gradients(method)).T @ weights
 
@@ -59,13 +62,13 @@ class Case:
         return self.step(factory())[1]
 
 
-def advance(method: Method, z: np.ndarray, losses: np.ndarray, as_tensors=False) -> tuple[np.ndarray, np.ndarray]:
+def advance(method: Method, z: np.ndarray, losses: np.ndarray, as_tensors=False, after=None):
     """One training step: the rows that the method combines, and its weights."""
     rows = method.rows(tuple((torch.tensor(row),) for row in z), torch.tensor(losses))
     seen = np.array([row[0].numpy() for row in rows])
     inputs = {"gramian": seen @ seen.T, "losses": losses}
     weights = method.weights(**({k: torch.from_numpy(v) for k, v in inputs.items()} if as_tensors else inputs))
-    method.observe(losses * 0.9)
+    method.observe(losses * 0.9 if after is None else after)
     return seen, weights
 
 
@@ -91,6 +94,12 @@ def close(found: np.ndarray, expected: np.ndarray) -> bool:
 def linear(case: Case, factory: Factory, a: np.ndarray, b: np.ndarray) -> bool:
     parts = [case.changed(scales).direction(factory) for scales in (a, b)]
     return close(case.changed(a + b).direction(factory), parts[0] + parts[1])
+
+
+def is_power(plain: np.ndarray, scaled: dict[float, np.ndarray]) -> bool:
+    """Whether all that changes with c is the length, by one power of c."""
+    degrees = [np.log(np.linalg.norm(found) / np.linalg.norm(plain)) / np.log(c) for c, found in scaled.items()]
+    return all(parallel(found, plain) for found in scaled.values()) and np.ptp(degrees) < 1e-6
 
 
 def parallel(found: np.ndarray, expected: np.ndarray) -> bool:
@@ -167,17 +176,21 @@ def check_scaling(factory: Factory) -> None:
     promises = factory().promises
     degree, law = promises.common_scale, promises.task_scale
     laws_broken = {"invariant": 0, "direction": 0, "linear": 0}
+    powers = 0
     for case in REGULAR:
         plain = case.direction(factory)
-        for c in (1e-6, 0.3, 1e5):
-            if degree is not None:
-                assert close(case.changed(c).direction(factory), c ** (degree + 1) * plain)
+        by_c = {c: case.changed(c).direction(factory) for c in (1e-6, 0.3, 1e5)}
+        if degree is not None:
+            assert all(close(found, c ** (degree + 1) * plain) for c, found in by_c.items())
+        powers += is_power(plain, by_c)
         rng = np.random.default_rng(len(case.losses))
         a, b = 10 ** rng.uniform(-1, 1, (2, len(case.losses)))
         scaled = case.changed(a).direction(factory)
         laws_broken["invariant"] += not close(scaled, plain)
         laws_broken["direction"] += not parallel(scaled, plain)
         laws_broken["linear"] += not linear(case, factory, a, b)
+    if degree is None:
+        assert powers < len(REGULAR), "it promises too little: every case follows a law of c"
     if law == "none":
         assert all(laws_broken.values()), f"it promises too little: {laws_broken} cases break each law"
     else:
