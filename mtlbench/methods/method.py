@@ -65,8 +65,8 @@ class Method(ABC):
 
     ``head_weights`` says what the parameters of one task alone receive: the gradient of that task's loss as
     it is ("none"), or times the task's weight ("same"). ``state`` names the attributes that a checkpoint must
-    hold. A stochastic method takes ``seed=0``, sets ``self.random = generator(self.name, seed)`` and draws
-    from that alone; its state is kept too.
+    hold; one with a ``state_dict`` of its own is kept by that. A stochastic method takes ``seed=0``, sets
+    ``self.random = generator(self.name, seed)`` and draws from that alone; its state is kept too.
     """
 
     name: ClassVar[str]
@@ -130,7 +130,9 @@ class Method(ABC):
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that the next step depends on."""
         random = {} if self.random is None else {"random": self.random.bit_generator.state}
-        return deepcopy({name: getattr(self, name) for name in ("zero_task_events", *self.state)} | random)
+        held = {name: getattr(self, name) for name in ("zero_task_events", *self.state)}
+        plain = {name: value.state_dict() if hasattr(value, "state_dict") else value for name, value in held.items()}
+        return deepcopy(plain | random)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state``. Raises :class:`~mtlbench.errors.InputError` when it is another method's."""
@@ -140,6 +142,8 @@ class Method(ABC):
         for name, value in deepcopy(state).items():
             if name == "random" and self.random is not None:
                 self.random.bit_generator.state = value
+            elif hasattr(held := getattr(self, name), "load_state_dict"):
+                held.load_state_dict(value)
             else:
                 setattr(self, name, value)
 
@@ -169,6 +173,9 @@ class GramianMethod(Method):
     A task whose gradient is exactly zero (G_ii = 0) is taken out before the formula and gets weight 0, and
     ``zero_task_events`` counts it; with ``zero_task`` "keep" the formula sees it.
 
+    ``used`` marks the tasks (K,) that the formula was shown last: a method that remembers something of each
+    task files it by this.
+
     ``level`` says where the gradients are taken: by all shared parameters ("shared"), by those of the last
     shared layer ("last_layer"), or by the representation ("representation"). Away from "shared" the weights
     answer to other vectors than the ones that the update is made of: no promise about conflicts is kept.
@@ -176,6 +183,7 @@ class GramianMethod(Method):
 
     needs: ClassVar[Needs] = "gramian"
     levels: ClassVar[tuple[Level, ...]] = LEVELS
+    used: npt.NDArray[np.bool_]
 
     def __init__(self, *, level: str = "shared", zero_task: str = "drop", head_weights: str = "none") -> None:
         super().__init__(head_weights=head_weights)
@@ -196,7 +204,8 @@ class GramianMethod(Method):
             raise InputError(f"{self.name}: {len(values)} losses do not fit a Gramian of shape {matrix.shape}")
         used = np.diagonal(matrix) != 0
         self.zero_task_events += int(len(matrix) - used.sum())
-        if self.zero_task == "keep" or used.all():
+        self.used = used if self.zero_task == "drop" else np.ones_like(used)
+        if self.used.all():
             return np.asarray(self.gramian_weights(matrix, values), dtype=np.float64)
         weights = np.zeros(len(matrix))
         if used.any():
@@ -216,12 +225,22 @@ def choice(method: str, option: str, value: Any, valid: Iterable[str]) -> Any:
     return value
 
 
-def number(method: str, option: str, value: Any, *, minimum: float = 0.0, integer: bool = False) -> Any:
-    """``value`` if it is a finite number of at least ``minimum``; otherwise an error that says so."""
+def number(
+    method: str,
+    option: str,
+    value: Any,
+    *,
+    minimum: float = 0.0,
+    maximum: float = math.inf,
+    integer: bool = False,
+) -> Any:
+    """``value`` if it is a finite number from ``minimum`` to ``maximum``; otherwise an error that says so."""
     kind = int | np.integer if integer else int | float | np.integer | np.floating
-    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or value < minimum:
+    proper = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    if not proper or not minimum <= value <= maximum:
         what = "an integer" if integer else "a finite number"
-        raise InputError(f"{option} of {method} must be {what} of at least {minimum:g}, got {value!r}")
+        most = "" if maximum == math.inf else f" and at most {maximum:g}"
+        raise InputError(f"{option} of {method} must be {what} of at least {minimum:g}{most}, got {value!r}")
     return value
 
 

@@ -1,0 +1,101 @@
+r"""GradNorm: learned task weights that bring the weighted gradients to one length, longer for tasks that lag.
+
+.. math:: \min_w \sum_i \Bigl| \, w_i d_i - \bar G \, r_i^\alpha \Bigr|, \qquad
+    \bar G = \tfrac1K \sum_j w_j d_j, \qquad r_i = \frac{L_i / L_i^0}{\frac1K \sum_j L_j / L_j^0}
+
+with d_i = ‖g_i‖ and L⁰ the losses of the first step. The targets Ḡ r^α are held constant in the derivative, so
+
+.. math:: \frac{\partial}{\partial w_i} = d_i \, \mathrm{sign}\bigl(w_i d_i - \bar G \, r_i^\alpha\bigr):
+
+the norm of the weighted gradient is w_i d_i, its derivative d_i, and losses and the diagonal of the Gramian are all
+it takes; the second backward pass of the usual implementations is not needed. w starts at 1; after every use it takes
+one step down this derivative, negative entries are set to 0, and the sum is brought back to K.
+
+Adam runs without its epsilon: gradient norms have no natural size to compare it with. A task without a gradient
+in this step has weight 0, takes no part in the means, and its learned weight feels no force. The first losses must be
+positive; a loss that becomes negative later counts as 0. The weights act on the whole loss as published, hence
+``head_weights`` "same".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mtlbench.errors import InputError
+from mtlbench.learned import OPTIMIZERS, Learned
+from mtlbench.methods.method import Array, GramianMethod, Promises, choice, number
+
+
+class GradNorm(GramianMethod):
+    """Learned weights of sum K, from gradient norms and relative training rates.
+
+    ``alpha``: the restoring force; 0 equalises the lengths. ``learning_rate``, ``optimizer``: of the weights.
+    The paper takes the norms in the last shared layer (``level="last_layer"``). Raises
+    :class:`~mtlbench.errors.InputError` without losses, and where a first loss is not positive.
+    """
+
+    name = "gradnorm"
+    summary = "learned weights that bring the weighted gradients to one length, longer for tasks that lag"
+    source = "Z. Chen et al., ICML 2018, arXiv 1711.02257"
+    promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")
+    state = ("first", "learned")
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.5,
+        optimizer: str = "adam",
+        learning_rate: float = 0.025,
+        head_weights: str = "same",
+        **common: Any,
+    ) -> None:
+        super().__init__(head_weights=head_weights, **common)
+        self.alpha = number(self.name, "alpha", alpha)
+        self.optimizer = choice(self.name, "optimizer", optimizer, OPTIMIZERS)
+        self.learning_rate = number(self.name, "learning_rate", learning_rate)
+        self.learned = Learned(self.optimizer, self.learning_rate, epsilon=1e-300)
+        self.first: Array | None = None
+
+    def gramian_weights(self, gramian: Array, losses: Array | None) -> Array:
+        """The present weights; then one step of the learned ones."""
+        if losses is None:
+            raise InputError("gradnorm compares the losses with those of the first step: pass losses=")
+        weights = self.learned.begin(np.ones(len(self.used)))
+        gradient = np.zeros(len(self.used))
+        gradient[self.used] = self._gradient(np.sqrt(np.diagonal(gramian)), weights[self.used], losses)
+        self.learned.step(gradient)
+        self._normalise()
+        return weights[self.used]
+
+    def _gradient(self, lengths: Array, weights: Array, losses: Array) -> Array:
+        """d_i sign(w_i d_i − Ḡ r_i^α); 0 where the two sides differ by rounding."""
+        ratio = np.maximum(losses, 0) / self._first(losses)
+        rates = ratio / ratio.mean() if ratio.any() else np.ones_like(ratio)
+        present = weights * lengths
+        target = present.mean() * rates**self.alpha
+        level = abs(present - target) <= 2.0**-49 * (present + target)
+        return np.where(level, 0.0, lengths * np.sign(present - target))
+
+    def _first(self, losses: Array) -> Array:
+        """The losses of the tasks at hand in the first step that each of them was part of."""
+        if self.first is None:
+            self.first = np.full(len(self.used), np.nan)
+        task = np.flatnonzero(self.used)
+        new = np.isnan(self.first[task])
+        if (losses[new] <= 0).any():
+            i = np.flatnonzero(new & (losses <= 0))[0]
+            raise InputError(
+                f"gradnorm needs positive losses to begin with, but that of task {task[i]} is {losses[i]:g}"
+            )
+        self.first[task[new]] = losses[new]
+        return self.first[task]
+
+    def _normalise(self) -> None:
+        """Non-negative weights of sum K, in place: the optimizer goes on from them."""
+        values = self.learned.values
+        assert values is not None
+        np.maximum(values, 0, out=values)
+        total = values.sum()
+        values[:] = values * (len(values) / total) if total > 0 else 1.0
