@@ -14,8 +14,9 @@ each try one exact solve of size K. ``solution`` holds ω, the duality gap F −
 and the number of solves. c near 0 is MGDA's direction, c near 1 the mean's.
 
 The authors approach ω by gradient steps, one per iteration of training; here the stated problem is solved to the end.
-Where the mean is zero up to rounding there is no cone, and u = g_0. Where 0 is in the hull of the gradients but the
-mean is not zero (a stationary point) some task must lose; u still is the direction of the cone that hurts least.
+Where 0 is in the hull of the gradients (Pareto stationary, to rounding) no direction improves every task, and u = g_0,
+the axis of the cone; the mean may be zero as well, and so is u. Elsewhere the cone may be too narrow for a common
+descent direction: then u is the one that hurts the worst task least.
 """
 
 from __future__ import annotations
@@ -52,13 +53,14 @@ class ConicGrad(GramianMethod):
 
     def gramian_weights(self, gramian: Array, losses: Array | None) -> Array:
         """(ω + μ/K) ‖g_0‖/‖Jᵀω + μ g_0‖."""
+        tasks, omega = len(gramian), min_norm.solve(gramian).weights
+        reach = omega @ np.sqrt(np.diagonal(gramian))
+        if omega @ gramian @ omega <= 64 * tasks * EPS * reach**2:
+            self.solution = Solution(omega, 0.0, 1, True, False)
+            return np.full(tasks, 1 / tasks)
         cone = _Cone(gramian, self.cosine)
-        if cone.length**2 <= 64 * cone.tasks * EPS * np.sqrt(np.diagonal(gramian)).mean() ** 2:
-            uniform = np.full(cone.tasks, 1 / cone.tasks)
-            self.solution = Solution(uniform, 0.0, 0, True, True)
-            return uniform
         omega, mu = cone.search()
-        weights = omega + mu / cone.tasks
+        weights = omega + mu / tasks
         norm = math.sqrt(weights @ gramian @ weights)
         worst = float((gramian @ weights).min()) / norm
         gap = norm - mu * self.cosine * cone.length - worst
@@ -68,15 +70,14 @@ class ConicGrad(GramianMethod):
 
 
 class _Cone:
-    """The search for μ on one Gramian."""
+    """The search for μ on the Gramian of gradients whose hull does not hold 0."""
 
     def __init__(self, gramian: Array, cosine: float) -> None:
         self.gramian, self.cosine = gramian, cosine
-        self.tasks = len(gramian)
         self.products = gramian.mean(axis=1)
-        self.length = math.sqrt(max(float(self.products.mean()), 0.0))
+        self.length = math.sqrt(self.products.mean())
         self.solves = 0
-        self.inside = np.full(self.tasks, 1 / self.tasks), math.inf
+        self.inside: tuple[Array, float] | None = None
 
     def search(self) -> tuple[Array, float]:
         """(ω, μ) of the smallest μ >= 0, to rounding, whose direction lies in the cone."""
@@ -87,17 +88,15 @@ class _Cone:
             from scipy.optimize import brentq
 
             brentq(self.excess, low, high, xtol=np.finfo(np.float64).tiny, rtol=4 * EPS, disp=False)
+        assert self.inside is not None
         return self.inside
 
     def excess(self, mu: float) -> float:
-        """cos(g_0, d) − c for the min-norm weights of the rows g_i + μ g_0; d = 0 is outside every cone."""
+        """cos(g_0, d) − c for the min-norm weights of the rows g_i + μ g_0."""
         self.solves += 1
         omega = min_norm.solve(shifted(self.gramian, self.products, self.length, mu)).weights
-        weights = omega + mu / self.tasks
+        weights = omega + mu / len(omega)
         square = float(weights @ self.gramian @ weights)
-        reach = float(weights @ np.sqrt(np.diagonal(self.gramian)))
-        if square <= 64 * self.tasks * EPS * reach**2:
-            return -1 - self.cosine
         excess = float(self.products @ weights) / (self.length * math.sqrt(square)) - self.cosine
         if excess >= 0:
             # The bracket shrinks: the last point inside the cone is its upper end.
