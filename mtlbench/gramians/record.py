@@ -87,7 +87,7 @@ def _run(series: Series, method: str, seed: int, micro_batches: int, data_dir: P
     found: list[Record] = []
     with session(DEVICE, cell.threads, cell.precision):
         data = load_data(cell, dataset, streams, data_dir).train
-        state = new_state(cell, dataset, dataset.tasks, streams, DEVICE, audit=False)
+        state = new_state(cell, dataset, dataset.tasks, streams, DEVICE, train=data, audit=False)
         for batches in _endless(state, data, recipe):
             if state.step in stages:
                 stage = stages[state.step]

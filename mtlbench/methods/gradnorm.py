@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 
 from mtlbench.errors import InputError
-from mtlbench.learned import OPTIMIZERS, Learned
-from mtlbench.methods.method import Array, GramianMethod, Promises, choice, number
+from mtlbench.methods._learned import Learning
+from mtlbench.methods.method import Array, GramianMethod, Promises, UndefinedLoss, number
 
 
-class GradNorm(GramianMethod):
+class GradNorm(Learning, GramianMethod):
     """Learned weights of sum K, from gradient norms and relative training rates.
 
-    ``alpha``: the restoring force; 0 equalises the lengths. ``learning_rate``, ``optimizer``: of the weights.
-    The paper takes the norms in the last shared layer (``level="last_layer"``). Raises
-    :class:`~mtlbench.errors.InputError` without losses, and where a first loss is not positive.
+    ``alpha``: the restoring force; 0 equalises the lengths. ``learning_rate``: of the weights. The paper takes the
+    norms in the last shared layer (``level="last_layer"``). Raises :class:`~mtlbench.errors.InputError` without
+    losses, and :class:`~mtlbench.methods.method.UndefinedLoss` where a first loss is not positive.
     """
 
     name = "gradnorm"
@@ -41,32 +41,24 @@ class GradNorm(GramianMethod):
     source = "Z. Chen et al., ICML 2018, arXiv 1711.02257"
     promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")
     state = ("first", "learned")
+    epsilon = 1e-300
 
     def __init__(
-        self,
-        *,
-        alpha: float = 1.5,
-        optimizer: str = "adam",
-        learning_rate: float = 0.025,
-        head_weights: str = "same",
-        **common: Any,
+        self, *, alpha: float = 1.5, learning_rate: float = 0.025, head_weights: str = "same", **common: Any
     ) -> None:
-        super().__init__(head_weights=head_weights, **common)
+        super().__init__(learning_rate=learning_rate, head_weights=head_weights, **common)
         self.alpha = number(self.name, "alpha", alpha)
-        self.optimizer = choice(self.name, "optimizer", optimizer, OPTIMIZERS)
-        self.learning_rate = number(self.name, "learning_rate", learning_rate)
-        self.learned = Learned(self.optimizer, self.learning_rate, epsilon=1e-300)
         self.first: Array | None = None
 
     def gramian_weights(self, gramian: Array, losses: Array | None) -> Array:
         """The present weights; then one step of the learned ones."""
         if losses is None:
             raise InputError("gradnorm compares the losses with those of the first step: pass losses=")
-        weights = self.learned.begin(np.ones(len(self.used)))
-        gradient = np.zeros(len(self.used))
+        weights = self.vector(len(self.used), 1.0)
+        gradient = np.zeros(len(weights))
         gradient[self.used] = self._gradient(np.sqrt(np.diagonal(gramian)), weights[self.used], losses)
-        self.learned.step(gradient)
-        self._normalise()
+        self.learn(gradient)
+        self.put(_normalised(self.vector(len(weights))))
         return weights[self.used]
 
     def _gradient(self, lengths: Array, weights: Array, losses: Array) -> Array:
@@ -86,16 +78,14 @@ class GradNorm(GramianMethod):
         new = np.isnan(self.first[task])
         if (losses[new] <= 0).any():
             i = np.flatnonzero(new & (losses <= 0))[0]
-            raise InputError(
+            raise UndefinedLoss(
                 f"gradnorm needs positive losses to begin with, but that of task {task[i]} is {losses[i]:g}"
             )
         self.first[task[new]] = losses[new]
         return self.first[task]
 
-    def _normalise(self) -> None:
-        """Non-negative weights of sum K, in place: the optimizer goes on from them."""
-        values = self.learned.values
-        assert values is not None
-        np.maximum(values, 0, out=values)
-        total = values.sum()
-        values[:] = values * (len(values) / total) if total > 0 else 1.0
+
+def _normalised(weights: Array) -> Array:
+    """Negative weights set to 0, and the sum brought to K; ones where nothing is left."""
+    kept = np.maximum(weights, 0)
+    return kept * (len(kept) / kept.sum()) if kept.any() else np.ones(len(kept))

@@ -12,18 +12,18 @@ Losses must not be negative: e^s L − s has no minimum then. A loss of exactly 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from mtlbench.errors import InputError
-from mtlbench.learned import OPTIMIZERS, Learned
-from mtlbench.methods.method import Array, LossMethod, Promises, choice, number
+from mtlbench.methods._learned import LearningMethod
+from mtlbench.methods.method import Array, Promises, UndefinedLoss
 
 
-class IMTLL(LossMethod):
-    """Σ e^{s_i} L_i with learned s, stepped here by an ``optimizer`` of its own at ``learning_rate``.
+class IMTLL(LearningMethod):
+    """Σ e^{s_i} L_i with s learned by Adam at ``learning_rate``, one step a step of the network.
 
-    "sgd" answers to the size of the losses; the first step of "adam" is ``learning_rate`` whatever they are.
-    Raises :class:`~mtlbench.errors.InputError` for a negative loss.
+    Raises :class:`~mtlbench.methods.method.UndefinedLoss` for a negative loss.
     """
 
     name = "imtl_l"
@@ -37,20 +37,15 @@ class IMTLL(LossMethod):
         permutation=True,
         unique="weights",
     )
-    state = ("scales",)
 
-    def __init__(self, *, optimizer: str = "adam", learning_rate: float = 1e-3, head_weights: str = "same") -> None:
-        super().__init__(head_weights=head_weights)
-        self.optimizer = choice(self.name, "optimizer", optimizer, OPTIMIZERS)
-        self.learning_rate = number(self.name, "learning_rate", learning_rate)
-        self.scales = Learned(self.optimizer, self.learning_rate)
+    def __init__(self, *, learning_rate: float = 1e-3, **common: Any) -> None:
+        super().__init__(learning_rate=learning_rate, **common)
 
     def loss_weights(self, losses: Array) -> Array:
         """w = e^s, then one step of s."""
-        negative = np.flatnonzero(losses < 0)
-        if negative.size:
-            i = negative[0]
-            raise InputError(f"imtl_l needs losses of at least 0, but that of task {i} is {losses[i]:g}")
-        weights = np.exp(self.scales.begin(np.zeros(len(losses))))
-        self.scales.step(weights * losses - 1)
+        if (losses < 0).any():
+            task = losses.argmin()
+            raise UndefinedLoss(f"imtl_l needs losses of at least 0, but that of task {task} is {losses[task]:g}")
+        weights = np.exp(self.vector(len(losses)))
+        self.learn(weights * losses - 1)
         return weights

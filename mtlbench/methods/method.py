@@ -38,6 +38,10 @@ Level = Literal["shared", "last_layer", "representation"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
+class UndefinedLoss(InputError):
+    """A loss has a value for which the method's formula is not defined; a training run ends there."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Promises:
     """What a method guarantees; the tests hold it to every word, and show a witness where it says no.
@@ -65,7 +69,7 @@ class Method(ABC):
 
     ``head_weights`` says what the parameters of one task alone receive: the gradient of that task's loss as
     it is ("none"), or times the task's weight ("same"). ``state`` names the attributes that a checkpoint must
-    hold; one with a ``state_dict`` of its own is kept by that. A stochastic method takes ``seed=0``, sets
+    hold, ``per_task`` the options that hold one number per task. A stochastic method takes ``seed=0``, sets
     ``self.random = generator(self.name, seed)`` and draws from that alone; its state is kept too.
     """
 
@@ -79,6 +83,7 @@ class Method(ABC):
     zero_task: Literal["drop", "keep"] = "keep"
     inner_problem: ClassVar[str | None] = None
     state: ClassVar[tuple[str, ...]] = ()
+    per_task: ClassVar[tuple[str, ...]] = ()
     random: np.random.Generator | None = None
 
     def __init__(self, *, head_weights: str) -> None:
@@ -106,8 +111,14 @@ class Method(ABC):
         one = self.needs in ("losses", "losses_after") or self.level == "representation"
         return 1 if one else tasks * self.batches
 
-    def check_tasks(self, tasks: int) -> None:  # noqa: B027 - most methods take any number of tasks
+    def check_tasks(self, tasks: int) -> None:
         """Raise :class:`~mtlbench.errors.InputError` when the options do not fit ``tasks`` tasks."""
+        for option in self.per_task:
+            given = getattr(self, option)
+            if given is not None and len(given) != tasks:
+                raise InputError(
+                    f"{option} of {self.name}: {len(given)} given for {tasks} tasks, one per task is needed"
+                )
 
     @classmethod
     def parameters(cls) -> dict[str, Parameter]:
@@ -130,9 +141,7 @@ class Method(ABC):
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that the next step depends on."""
         random = {} if self.random is None else {"random": self.random.bit_generator.state}
-        held = {name: getattr(self, name) for name in ("zero_task_events", *self.state)}
-        plain = {name: value.state_dict() if hasattr(value, "state_dict") else value for name, value in held.items()}
-        return deepcopy(plain | random)
+        return deepcopy({name: getattr(self, name) for name in ("zero_task_events", *self.state)} | random)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state``. Raises :class:`~mtlbench.errors.InputError` when it is another method's."""
@@ -142,8 +151,6 @@ class Method(ABC):
         for name, value in deepcopy(state).items():
             if name == "random" and self.random is not None:
                 self.random.bit_generator.state = value
-            elif hasattr(held := getattr(self, name), "load_state_dict"):
-                held.load_state_dict(value)
             else:
                 setattr(self, name, value)
 
@@ -160,7 +167,9 @@ class LossMethod(Method):
         """The weights (K,) for the losses (K,); ``gramian`` is not looked at."""
         if losses is None:
             raise InputError(f"{self.name} computes its weights from the losses: pass losses=")
-        return np.asarray(self.loss_weights(_vector(self.name, losses)), dtype=np.float64)
+        values = _vector(self.name, losses)
+        self.check_tasks(len(values))
+        return np.asarray(self.loss_weights(values), dtype=np.float64)
 
     @abstractmethod
     def loss_weights(self, losses: Array) -> Array:
@@ -173,12 +182,11 @@ class GramianMethod(Method):
     A task whose gradient is exactly zero (G_ii = 0) is taken out before the formula and gets weight 0, and
     ``zero_task_events`` counts it; with ``zero_task`` "keep" the formula sees it.
 
-    ``used`` marks the tasks (K,) that the formula was shown last: a method that remembers something of each
-    task files it by this.
-
     ``level`` says where the gradients are taken: by all shared parameters ("shared"), by those of the last
     shared layer ("last_layer"), or by the representation ("representation"). Away from "shared" the weights
     answer to other vectors than the ones that the update is made of: no promise about conflicts is kept.
+
+    ``used`` says which of all tasks the formula sees, for methods that treat tasks by their place.
     """
 
     needs: ClassVar[Needs] = "gramian"
@@ -204,9 +212,10 @@ class GramianMethod(Method):
             raise InputError(f"{self.name}: {len(values)} losses do not fit a Gramian of shape {matrix.shape}")
         used = np.diagonal(matrix) != 0
         self.zero_task_events += int(len(matrix) - used.sum())
-        self.used = used if self.zero_task == "drop" else np.ones_like(used)
-        if self.used.all():
+        if self.zero_task == "keep" or used.all():
+            self.used = np.ones_like(used)
             return np.asarray(self.gramian_weights(matrix, values), dtype=np.float64)
+        self.used = used
         weights = np.zeros(len(matrix))
         if used.any():
             weights[used] = self.gramian_weights(matrix[np.ix_(used, used)], None if values is None else values[used])
@@ -239,9 +248,40 @@ def number(
     proper = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
     if not proper or not minimum <= value <= maximum:
         what = "an integer" if integer else "a finite number"
+        least = "" if minimum == -math.inf else f" of at least {minimum:g}"
         most = "" if maximum == math.inf else f" and at most {maximum:g}"
-        raise InputError(f"{option} of {method} must be {what} of at least {minimum:g}{most}, got {value!r}")
+        raise InputError(f"{option} of {method} must be {what}{least}{most}, got {value!r}")
     return value
+
+
+def numbers(method: str, option: str, values: Any, *, positive: bool = False) -> list[float] | None:
+    """``values`` as a list of finite numbers, one per task; None stays None.
+
+    With ``positive`` all must be above 0. Raises the error that names the entry.
+    """
+    if values is None:
+        return None
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputError(f"{option} of {method} must be a list with one number per task, got {values!r}")
+    minimum = 0.0 if positive else -math.inf
+    found = [float(number(method, f"{option}[{i}]", value, minimum=minimum)) for i, value in enumerate(values)]
+    if positive and not all(found):
+        raise InputError(f"{option} of {method} must hold positive numbers, got {found}")
+    return found
+
+
+def positive(method: str, losses: Array, cure: str = "") -> Array:
+    """``losses`` if all are positive; otherwise :class:`UndefinedLoss`, with ``cure`` as the way out."""
+    if not (losses > 0).all():
+        task = int(np.flatnonzero(~(losses > 0))[0])
+        raise UndefinedLoss(f"{method} needs positive losses, but that of task {task} is {losses[task]:g}{cure}")
+    return losses
+
+
+def softmax(scores: Array) -> Array:
+    """exp(scores), brought to sum 1."""
+    powers = np.exp(scores - scores.max())
+    return np.asarray(powers / powers.sum())
 
 
 def generator(method: str, seed: Any) -> np.random.Generator:

@@ -154,7 +154,7 @@ class _Run:
                     to_device(splits.validation, self.device),
                 )
                 for group in task_groups(self.cell, self.dataset):
-                    state = new_state(self.cell, self.dataset, group, self.streams, self.device)
+                    state = new_state(self.cell, self.dataset, group, self.streams, self.device, train=splits.train)
                     self.states.append(state)
                     self._train_network(state, data, validation, digest, reporter)
                 test = self._test(to_device(splits.test, self.device))
@@ -215,7 +215,8 @@ class _Run:
         return found
 
     def _record(self, status: str, reason: str | None, test: Metrics, data: str) -> dict[str, Any]:
-        cell, method = self.cell, method_of(self.cell, self.streams)
+        cell = self.cell
+        method = self.states[0].method if self.states else method_of(cell, self.streams)
         count, single = len(self.dataset.tasks), cell.method == SINGLE_TASK
         best = {task.name: state.best_epoch for state in self.states for task in state.tasks if state.best_epoch}
         validation = {name: values for state in self.states for name, values in state.best_validation.items()}

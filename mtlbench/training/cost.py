@@ -126,7 +126,9 @@ def _measure_dataset(cells: list[Cell], data_dir: Path | None, steps: int, warmu
         # A step takes as long at rate zero, where no method can leave the finite numbers.
         for cell in cells:
             groups = task_groups(cell, dataset)
-            states = [new_state(cell, dataset, group, streams, device, audit=False) for group in groups]
+            states = [
+                new_state(cell, dataset, group, streams, device, train=train_split, audit=False) for group in groups
+            ]
             for parameters in (group for state in states for group in state.optimizer.param_groups):
                 parameters["lr"] = 0.0
             contestants.append(_Contestant(states, data, recipe_of(cell, dataset)))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlbench import gradients
-from mtlbench.methods.method import Method
+from mtlbench.methods.method import Method, UndefinedLoss
 from mtlbench.solvers import InvalidGramian
 from mtlbench.tasks.dataset import Split, Task
 from mtlbench.training.audit import Audit, measure
@@ -123,7 +123,7 @@ def forward(state: State, batch: Split, recipe: Recipe, *, aside: bool = False) 
 def _gradients(
     state: State, forwards: Sequence[tuple[list[Tensor], Tensor]], batch: Split, recipe: Recipe
 ) -> gradients.StepRecord:
-    """Fill ``.grad``; what is not finite becomes one :class:`Diverged` that names task, step and epoch."""
+    """Fill ``.grad``; what is not finite, or no loss for the method, becomes one :class:`Diverged` that says where."""
     losses = [found for found, _ in forwards]
     representation = forwards[-1][1] if state.method.level == "representation" else None
     try:
@@ -133,6 +133,8 @@ def _gradients(
         )
     except gradients.NonFiniteLoss:
         pass
+    except UndefinedLoss as error:
+        raise Diverged(f"{error} (step {state.step}, epoch {state.epoch + 1})") from None
     except InvalidGramian:
         if not _not_finite(state, losses, batch, recipe):
             raise

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,6 +15,7 @@ from mtlbench.methods.method import Method
 from mtlbench.tasks.dataset import MultiTaskDataset, Split, Splits, Task
 from mtlbench.training.audit import Audit
 from mtlbench.training.loop import Recipe, State
+from mtlbench.training.prior import prior_losses
 from mtlbench.training.seeding import Streams, initialise, seed_global
 
 
@@ -51,15 +53,21 @@ def task_groups(cell: Cell, dataset: MultiTaskDataset) -> list[tuple[Task, ...]]
     return [(task,) for task in dataset.tasks] if cell.method == SINGLE_TASK else [dataset.tasks]
 
 
-def method_of(cell: Cell, streams: Streams) -> Method:
-    """A new method; a stochastic one draws from the run's own stream unless the cell says which seed."""
+def method_of(cell: Cell, streams: Streams, known: Mapping[str, Callable[[], Any]] | None = None) -> Method:
+    """A new method; options that only a run can know are filled in where the cell says nothing.
+
+    These are the ``seed`` of a stochastic method, which then draws from the run's own stream, and what is
+    ``known`` besides: functions by the option's name.
+    """
     if cell.method == SINGLE_TASK:
         # One task: its loss with weight one.
         return methods.get("equal")
     method = methods.get(cell.method, **cell.method_parameters)
-    if method.random is not None and "seed" not in cell.method_parameters:
-        return methods.get(cell.method, **cell.method_parameters, seed=streams.seed("method"))
-    return method
+    known = {"seed": lambda: streams.seed("method"), **(known or {})}
+    wanted = [option for option in known if option in method.parameters() and option not in cell.method_parameters]
+    if not wanted:
+        return method
+    return methods.get(cell.method, **cell.method_parameters, **{option: known[option]() for option in wanted})
 
 
 def new_state(
@@ -69,9 +77,13 @@ def new_state(
     streams: Streams,
     device: torch.device,
     *,
+    train: Split | None = None,
     audit: bool = True,
 ) -> State:
     """The network for the tasks of ``group`` with its initial weights, ready for the first step.
+
+    From the training split ``train`` comes what a method may want to know beforehand: ``prior``, the losses of
+    the best constant outputs, and ``period``, the steps of an epoch.
 
     Seeds the global random state for dropout: call inside :func:`~mtlbench.training.runtime.session`.
     """
@@ -79,7 +91,11 @@ def new_state(
     model = architectures.get(cell.architecture)(dataset, group)
     initialise(model, streams)
     model.to(device).train()
-    method = method_of(cell, streams)
+    known: dict[str, Callable[[], Any]] = {}
+    if train is not None:
+        known["prior"] = lambda: prior_losses(group, train)
+        known["period"] = lambda: len(train) // recipe.batch_size
+    method = method_of(cell, streams, known)
     method.check_tasks(len(group))
     seed_global(streams.seed("dropout"), device)
     return State(

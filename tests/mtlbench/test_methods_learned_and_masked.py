@@ -26,9 +26,8 @@ def masked(method, rows):
     return seen, seen.T @ method.weights(gramian=seen @ seen.T)
 
 
-@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.5), ("adam", 0.05)])
-def test_imtl_l_is_stationary_at_one_over_the_loss(optimizer, rate):
-    method = methods.get("imtl_l", optimizer=optimizer, learning_rate=rate)
+def test_imtl_l_is_stationary_at_one_over_the_loss():
+    method = methods.get("imtl_l", learning_rate=0.05)
     losses = np.array([0.5, 2.0, 1.0])
     assert method.weights(losses=losses).tolist() == [1, 1, 1]
     for _ in range(400):
@@ -50,9 +49,9 @@ def test_imtl_l_steps_as_one_optimizer_on_the_joint_loss_would():
 
 
 def test_imtl_l_refuses_a_negative_loss_and_takes_a_zero():
-    method = methods.get("imtl_l", optimizer="sgd", learning_rate=0.1)
+    method = methods.get("imtl_l", learning_rate=0.1)
     method.weights(losses=[0.0, 1.0])
-    np.testing.assert_allclose(method.weights(losses=[0.0, 1.0]), [math.exp(0.1), 1])
+    np.testing.assert_allclose(method.weights(losses=[0.0, 1.0]), [math.exp(0.1), 1], rtol=1e-6)
     with pytest.raises(InputError, match=r"imtl_l needs losses of at least 0, but that of task 1 is -0\.5"):
         method.weights(losses=[1.0, -0.5])
 
@@ -60,19 +59,21 @@ def test_imtl_l_refuses_a_negative_loss_and_takes_a_zero():
 def test_gradnorm_takes_the_derivative_that_autograd_takes():
     rng = np.random.default_rng(1)
     rows, alpha = rng.normal(size=(4, 6)), 1.5
-    first, losses = rng.uniform(1, 2, 4), rng.uniform(0.5, 2, 4)
-    method = methods.get("gradnorm", alpha=alpha, optimizer="sgd", learning_rate=0.01)
-    method.weights(gramian=rows @ rows.T, losses=first)
-    before = method.learned.values.copy()
-    assert method.weights(gramian=rows @ rows.T, losses=losses).tolist() == before.tolist()
-    w = torch.tensor(before, requires_grad=True)
-    norms = torch.linalg.vector_norm(w[:, None] * torch.from_numpy(rows), dim=1)
-    rates = torch.from_numpy(losses / first)
-    target = (norms.mean() * (rates / rates.mean()) ** alpha).detach()
-    (norms - target).abs().sum().backward()
-    stepped = before - 0.01 * w.grad.numpy()
-    np.testing.assert_allclose(method.learned.values, stepped * 4 / stepped.sum(), rtol=1e-12)
-    assert method.learned.values.sum() == pytest.approx(4)
+    first = rng.uniform(1, 2, 4)
+    method = methods.get("gradnorm", alpha=alpha, learning_rate=0.1)
+    w = torch.ones(4, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([w], lr=0.1, eps=1e-300)
+    for losses in (first, *rng.uniform(0.5, 2, (6, 4))):
+        np.testing.assert_allclose(method.weights(gramian=rows @ rows.T, losses=losses), w.detach(), rtol=1e-12)
+        norms = torch.linalg.vector_norm(w[:, None] * torch.from_numpy(rows), dim=1)
+        rates = torch.from_numpy(losses / first)
+        target = (norms.mean() * (rates / rates.mean()) ** alpha).detach()
+        adam.zero_grad()
+        (norms - target).abs().sum().backward()
+        adam.step()
+        with torch.no_grad():
+            w *= 4 / w.clamp_(min=0).sum()
+    assert w.sum().item() == pytest.approx(4)
 
 
 def test_gradnorm_equalises_the_weighted_gradients():
@@ -90,15 +91,15 @@ def test_gradnorm_lengthens_the_gradient_of_the_task_that_lags():
 
 
 def test_gradnorm_holds_on_at_its_edges():
-    method = methods.get("gradnorm", optimizer="sgd", learning_rate=1.0)
-    for _ in range(3):
+    method = methods.get("gradnorm", learning_rate=1.0)
+    for _ in range(5):
         weights = method.weights(gramian=np.diag([1e8, 1e-8]), losses=np.ones(2))
         assert (weights >= 0).all()
         assert weights.sum() == pytest.approx(2)
     without = methods.get("gradnorm")
     without.weights(gramian=np.diag([1.0, 0, 4]), losses=np.ones(3))
     assert np.isnan(without.first[1])
-    assert without.learned.values[1] > 1 / 2
+    assert without.vector(3)[1] == pytest.approx(1, abs=0.05)
     assert without.weights(gramian=np.diag([1.0, 1, 4]), losses=np.full(3, 2.0)).all()
     assert without.first.tolist() == [1, 2, 1]
     # A loss that falls below zero has nothing left to catch up with.
