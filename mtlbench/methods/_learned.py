@@ -17,10 +17,10 @@ class Learning(Method):
 
     x starts at ``start`` and exists from the first step on, when K is known; ``vector`` reads it, ``learn``
     moves it against a gradient, ``put`` replaces it. The state ``learned`` holds x and Adam's moments.
-    ``epsilon`` is Adam's, in the unit of the gradient.
+    ``adam_epsilon`` is Adam's, in the unit of the gradient.
     """
 
-    epsilon: ClassVar[float] = 1e-8
+    adam_epsilon: ClassVar[float] = 1e-8
     state: ClassVar[tuple[str, ...]] = ("learned",)
 
     def __init__(self, *, learning_rate: float, weight_decay: float = 0.0, **common: Any) -> None:
@@ -62,7 +62,7 @@ class Learning(Method):
         import torch
 
         self._adam = torch.optim.Adam(
-            [_tensor(start)], lr=self.learning_rate, weight_decay=self.weight_decay, eps=self.epsilon
+            [_tensor(start)], lr=self.learning_rate, weight_decay=self.weight_decay, eps=self.adam_epsilon
         )
         return self._adam
 

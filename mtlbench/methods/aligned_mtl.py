@@ -14,6 +14,8 @@ changes; beyond it, "min" shrinks the whole update to the size of the difference
 
 The update may conflict with the gradients that it was made from. Tasks of very different scales, whose
 eigenvalues fall below the tolerance, are not seen at all.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations

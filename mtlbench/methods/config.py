@@ -14,6 +14,8 @@ be negative and turn the update round, and the guarantee is lost.
 Degenerate cases: eigenvalues of C up to 8 K ε λ_max count as zero. Opposed gradients have C⁺1 = 0 up to rounding:
 all weights are 0. A task without a gradient has no unit row and weight 0. The paper's momentum variant, which
 refreshes one task's gradient per step, is not included: it saves backward passes and is another method.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ The authors approach ω by gradient steps, one per iteration of training; here t
 Where 0 is in the hull of the gradients (Pareto stationary, to rounding) no direction improves every task, and u = g_0,
 the axis of the cone; the mean may be zero as well, and so is u. Elsewhere the cone may be too narrow for a common
 descent direction: then u is the one that hurts the worst task least.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations

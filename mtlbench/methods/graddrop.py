@@ -13,6 +13,8 @@ those of the rows: parameters or, with ``level="representation"``, entries of th
 Every step draws one number from the method's generator and seeds a torch generator on the gradients' device with it:
 nothing is copied from the host, and a run can be taken up anywhere. CPU and GPU draw different masks. A task of which
 the masks leave nothing counts as one without a gradient in this step.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ class GradDrop(GramianMethod):
         """The gradients of one parameter, one tensor per task."""
         import torch
 
-        precise = [g.to(torch.promote_types(g.dtype, torch.float32)) for g in column]
-        total, size = sum(precise), sum(g.abs() for g in precise)
+        precise = torch.stack(column).to(torch.promote_types(column[0].dtype, torch.float32))
+        total, size = precise.sum(dim=0), precise.abs().sum(dim=0)
         # Where all are zero any purity will do.
         purity = torch.where(size > 0, (1 + total / size) / 2, 0.5)
         positive = torch.rand(purity.shape, generator=draws, dtype=purity.dtype, device=purity.device) < purity

@@ -15,6 +15,8 @@ Adam runs without its epsilon: gradient norms have no natural size to compare it
 in this step has weight 0, takes no part in the means, and its learned weight feels no force. The first losses must be
 positive; a loss that becomes negative later counts as 0. The weights act on the whole loss as published, hence
 ``head_weights`` "same".
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ class GradNorm(Learning, GramianMethod):
     source = "Z. Chen et al., ICML 2018, arXiv 1711.02257"
     promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")
     state = ("first", "learned")
-    epsilon = 1e-300
+    adam_epsilon = 1e-300
 
     def __init__(
         self, *, alpha: float = 1.5, learning_rate: float = 0.025, head_weights: str = "same", **common: Any

@@ -16,6 +16,8 @@ Degenerate cases: what is left of g'_i may be zero (opposed gradients); a zero v
 is, and teaches the targets nothing; nor does a task without a gradient. A target of exactly 1, which identical tasks
 reach, is met by no finite multiple of g_j: nothing is added. Just below 1 the multiple is finite and may be very
 long; that is the formula, and no limit is added to it.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ and (2, −1, 2) have w = (3, −1, −1), u = (−1, −1, −1) and the produc
 Degenerate cases: where C is singular x = C⁺1 (eigenvalues up to 8 K ε λ_max count as zero), and the cosines
 need not be equal any more. Where Σ_j x_j/d_j is zero up to rounding, as for two opposed gradients, there are no
 such weights: all are 0, and nothing moves. Near such a point the update is longer than any gradient.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ those, the scales lag behind the losses, at the pace of their own learning rate.
 method is the sum of the losses, and are stepped after each use.
 
 Losses must not be negative: e^s L − s has no minimum then. A loss of exactly 0 lets its scale grow by one step.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ later projection may undo an earlier one: conflicts remain possible. The order m
 permuting the tasks permutes the weights in distribution, not in each draw.
 
 A task without a gradient conflicts with none. Opposed gradients cancel each other; identical ones are kept.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations

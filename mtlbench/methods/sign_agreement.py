@@ -11,6 +11,8 @@ although (1, 1) improves both by 1. u = 0 says nothing about stationarity.
 
 A task without a gradient has no vote (with ``zero_task="keep"`` it agrees with nobody), but counts in the mean. A
 task of which the mask leaves nothing counts as one without a gradient in this step.
+
+See ``docs/mathematics.md``, "Closed forms and masks".
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ class SignAgreement(GramianMethod):
 
     def _masked(self, column: tuple[torch.Tensor, ...], voters: Any) -> list[torch.Tensor]:
         """The gradients of one parameter, one tensor per task."""
-        votes = sum(g.sign() for g in column)
+        import torch
+
+        votes = torch.stack([g.sign() for g in column]).sum(dim=0)
         agreed = votes.abs() / voters >= self.threshold
         factor = agreed.to(column[0].dtype)
         if self.rescale == "sparsity":
