@@ -119,11 +119,15 @@ def residual(matrix: Array, x: Array, right: Array, out: Array) -> None:
 
 def is_plain_square(matrix: Any) -> bool:
     """Whether ``matrix`` is square, not empty, and such as :func:`plain` makes already."""
-    if not (type(matrix) is np.ndarray and matrix.dtype is FLOAT64 and matrix.ndim == 2):
-        return False
-    return bool(matrix.shape[0] == matrix.shape[1] > 0 and matrix.flags.carray)
+    return is_plain(matrix) and matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
+
+
+def is_plain(array: Any) -> bool:
+    """Whether ``array`` is such as :func:`plain` makes already."""
+    # Arrays made by compiled code carry a dtype of their own, which equals the usual one.
+    return bool(type(array) is np.ndarray and array.dtype == FLOAT64 and array.flags.carray)
 
 
 def plain(array: Array) -> Array:
     """``array`` as numba compiles for it: one writable float64 block in C order; copied only where it is not."""
-    return np.require(array, dtype=np.float64, requirements=["C", "W"])
+    return array if is_plain(array) else np.require(array, dtype=np.float64, requirements=["C", "W"])

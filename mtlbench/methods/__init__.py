@@ -1,4 +1,5 @@
-"""How the tasks are weighted: one file per method, named after it; ``method.py`` holds the base classes.
+"""How the tasks are weighted: one file per method, named after it; ``method.py`` holds the base classes, files
+with an underscore what several methods share.
 
 A method turns the losses, or the Gramian of the task gradients, into one weight per task. A new file is
 picked up without being registered anywhere (``docs/add-a-method.md``). Nothing here imports torch.

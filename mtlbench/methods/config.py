@@ -12,8 +12,9 @@ need be no direction of equal cosines; v is the best one in the sense of least s
 be negative and turn the update round, and the guarantee is lost.
 
 Degenerate cases: eigenvalues of C up to 8 K ε λ_max count as zero. Opposed gradients have C⁺1 = 0 up to rounding:
-all weights are 0. A task without a gradient has no unit row and weight 0. The paper's momentum variant, which
-refreshes one task's gradient per step, is not included: it saves backward passes and is another method.
+all weights are 0, and the step is counted as stationary. A task without a gradient has no unit row and weight 0. The
+paper's momentum variant, which refreshes one task's gradient per step, is not included: it saves backward passes and
+is another method.
 
 See ``docs/mathematics.md``, "Closed forms and masks".
 """
@@ -46,5 +47,6 @@ class ConFIG(GramianMethod):
         d, (x, cosines) = lengths(gramian), equal_cosine(gramian)
         square = x @ cosines
         if square <= 8 * len(x) * EPS * abs(x).sum():
+            self.stationary_events += 1
             return np.zeros(len(x))
         return x / d * (d @ cosines / square)

@@ -58,6 +58,7 @@ class ConicGrad(GramianMethod):
         tasks, omega = len(gramian), min_norm.solve(gramian).weights
         reach = omega @ np.sqrt(np.diagonal(gramian))
         if omega @ gramian @ omega <= 64 * tasks * EPS * reach**2:
+            self.stationary_events += 1
             self.solution = Solution(omega, 0.0, 1, True, False)
             return np.full(tasks, 1 / tasks)
         cone = _Cone(gramian, self.cosine)

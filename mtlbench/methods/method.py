@@ -28,6 +28,7 @@ from mtlbench.errors import InputError, unknown_name
 if TYPE_CHECKING:
     import torch
 
+    from mtlbench.methods._room import Inner
     from mtlbench.solvers import Solution
 
     Rows = tuple[tuple[torch.Tensor, ...], ...]
@@ -36,6 +37,8 @@ Array = npt.NDArray[np.float64]
 Needs = Literal["losses", "gramian", "jacobian", "losses_after"]
 Level = Literal["shared", "last_layer", "representation"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+COUNTERS = ("zero_task_events", "stationary_events")
+"""What every method counts and a checkpoint holds: tasks without a gradient, and steps that had no solution."""
 
 
 class UndefinedLoss(InputError):
@@ -71,6 +74,9 @@ class Method(ABC):
     it is ("none"), or times the task's weight ("same"). ``state`` names the attributes that a checkpoint must
     hold, ``per_task`` the options that hold one number per task. A stochastic method takes ``seed=0``, sets
     ``self.random = generator(self.name, seed)`` and draws from that alone; its state is kept too.
+
+    ``solution`` is the last inner solution and ``inner`` the problem that it belongs to, where the method states one.
+    ``stationary_events`` counts the steps in which there is none, because the point is Pareto stationary.
     """
 
     name: ClassVar[str]
@@ -89,7 +95,9 @@ class Method(ABC):
     def __init__(self, *, head_weights: str) -> None:
         self.head_weights = choice(self.name, "head_weights", head_weights, ("none", "same"))
         self.zero_task_events = 0
+        self.stationary_events = 0
         self.solution: Solution | None = None
+        self.inner: Inner | None = None
 
     def rows(self, jacobian: Rows, losses: torch.Tensor) -> Rows:
         """The rows to combine, for each task a tuple of tensors (``needs`` is jacobian)."""
@@ -141,7 +149,7 @@ class Method(ABC):
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that the next step depends on."""
         random = {} if self.random is None else {"random": self.random.bit_generator.state}
-        return deepcopy({name: getattr(self, name) for name in ("zero_task_events", *self.state)} | random)
+        return deepcopy({name: getattr(self, name) for name in (*COUNTERS, *self.state)} | random)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state``. Raises :class:`~mtlbench.errors.InputError` when it is another method's."""

@@ -12,8 +12,8 @@ At a measured step, before the update, with g_i the gradient of task i's batch l
 - ``smallest_product``: min_i <g_i, u>, negative when the update ascends for some task;
 - ``smallest_cosine``: min over i < j of cos(g_i, g_j);  ``smallest_update_cosine``: min_i cos(g_i, u); tasks
   with zero gradient are left out, and nothing is left where u = 0;
-- ``relative_gap``: the certificate of w on the Gramian of the method's own inner problem, relative to its
-  smallest non-zero G_ii; empty where the method has no inner problem;
+- ``relative_gap``: the certificate of the method's own inner problem (``inner.py``), for the min-norm problem
+  relative to the smallest non-zero G_ii; empty where there is none, or none could be solved;
 - ``stationarity``: ‖u*‖² / min_i G_ii with u* the min-norm point of G: the distance from Pareto stationarity,
   0 where some task's gradient is zero.
 
@@ -34,6 +34,7 @@ from torch import Tensor
 from mtlbench import gradients
 from mtlbench.methods.method import Method
 from mtlbench.solvers import min_norm
+from mtlbench.training import inner
 
 COLUMNS = (
     "step",
@@ -47,6 +48,10 @@ COLUMNS = (
     "relative_gap",
     "stationarity",
 )
+
+
+ROUNDING = 2.0**-20
+"""A cosine above −2⁻²⁰ is no conflict but the rounding of gradients in single precision: projections end at 0."""
 
 
 @dataclass(frozen=True)
@@ -89,22 +94,10 @@ def row(measured: Measured, weights: np.ndarray, method: Method, inner_gramian: 
 
 
 def relative_gap(inner_gramian: np.ndarray | None, weights: np.ndarray, method: Method) -> float:
-    """``gap(w) / min_i G_ii``, the minimum over non-zero gradients, on the method's inner Gramian.
-
-    NaN without an inner problem. A task with zero gradient is left out of the problem if the method leaves it
-    out (``zero_task`` is "drop"); where every gradient is zero there is no gap.
-    """
+    """:func:`mtlbench.training.inner.relative_gap`; NaN without an inner problem, 0 where every gradient is zero."""
     if method.inner_problem is None or inner_gramian is None:
         return math.nan
-    positive = np.diag(inner_gramian) > 0
-    if not positive.any():
-        return 0.0
-    kept = positive if method.zero_task == "drop" else np.ones_like(positive)
-    gap = _CERTIFICATES[method.inner_problem](inner_gramian[np.ix_(kept, kept)], weights[kept])
-    return gap / float(np.diag(inner_gramian)[positive].min())
-
-
-_CERTIFICATES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {"min_norm": min_norm.certificate}
+    return inner.relative_gap(method, inner_gramian, weights) if np.diag(inner_gramian).any() else 0.0
 
 
 def stationarity(gramian: np.ndarray) -> float:
@@ -146,11 +139,11 @@ class Audit:
         for name, value in found.items():
             self.arrays.setdefault(name, []).append(value)
 
-    def summary(self, zero_task_events: int) -> dict[str, Any] | None:
+    def summary(self, zero_task_events: int, stationary_events: int = 0) -> dict[str, Any] | None:
         """The audit of a run in a few numbers, NaN as null; ``None`` when nothing was measured.
 
         Rates are means over the measured steps. ``update_conflict_rate`` is the share of the steps whose
-        update ascends for some task (``smallest_product`` < 0).
+        update ascends for some task (``smallest_update_cosine`` < −2⁻²⁰).
         """
         if not self.rows:
             return None
@@ -162,12 +155,13 @@ class Audit:
             "conflict_rate": _finite(column["conflict"].mean()),
             "noise_floor": _finite(floor),
             "excess_conflict": _finite(between - floor),
-            "update_conflict_rate": _finite((column["smallest_product"] < 0).mean()),
+            "update_conflict_rate": _finite((column["smallest_update_cosine"] < -ROUNDING).mean()),
             "smallest_cosine": _finite(_over_numbers(np.min, column["smallest_cosine"])),
             "smallest_update_cosine": _finite(_over_numbers(np.min, column["smallest_update_cosine"])),
             "worst_gap": _finite(_over_numbers(np.max, column["relative_gap"])),
             "median_stationarity": _finite(np.median(column["stationarity"])),
             "zero_task_events": zero_task_events,
+            "stationary_events": stationary_events,
         }
 
     def stacked(self) -> dict[str, np.ndarray]:

@@ -244,7 +244,9 @@ class _Run:
                 }
                 for task in self.dataset.tasks
             },
-            "audit": None if audit is None else audit.audit.summary(audit.method.zero_task_events),
+            "audit": None
+            if audit is None
+            else audit.audit.summary(audit.method.zero_task_events, audit.method.stationary_events),
             "options": {} if single else method.options(),
             "backward_passes": count if single else method.cost(count),
             "recipe": asdict(self.recipe) | {"protocol_version": self.dataset.protocol.protocol_version},

@@ -13,6 +13,8 @@ from mtlbench.gramians.recipe import MICRO_BATCHES, RECIPES, Series
 from mtlbench.gramians.record import record
 from mtlbench.training.cell import run_seed
 
+pytestmark = pytest.mark.xdist_group("record")
+
 TINY = Series(
     name="tiny",
     dataset="scaled_regression",

@@ -77,6 +77,10 @@ CASES = [
     for rank in sorted({1, (tasks + 1) // 2, tasks})
     for spread in (0.0, 1.0)
 ]
+# The last two tasks all but oppose each other, and the first one conflicts with both.
+CASES.append(Case(0, 3, 3, 0.0))
+CASES[-1].z[:] = 0
+CASES[-1].z[:, :3] = [[0, -1, 1], [1, 1e-3, 0], [-1, 1e-3, 0]]
 # Full rank keeps the comparison of two solutions of an inner problem well conditioned.
 REGULAR = [Case(seed, tasks, 12, 0.5) for seed in range(4) for tasks in (2, 3, 5)]
 
@@ -237,6 +241,32 @@ CHECKS = (
 )
 
 
+# Options that change what a method promises, or that might.
+VARIANTS = (
+    *(
+        ("mgda", {"normalisation": normalisation, "combine": combine})
+        for normalisation in ("l2", "loss", "loss+")
+        for combine in ("normalised", "plain")
+    ),
+    ("aligned_mtl", {"scale": "median", "rank_tolerance": 2.0**-50}),
+    ("cagrad", {"rescale": "none", "radius": 0.9}),
+    ("cagrad", {"radius": 1.0}),
+    ("conicgrad", {"cosine": 0.0}),
+    ("dualproj", {"reduction": "sum"}),
+    ("fairgrad", {"alpha": 0.5}),
+    ("fairgrad", {"alpha": 1.0}),
+    ("fairgrad", {"max_norm": 0.3}),
+    ("gem", {"margin": 0.5}),
+    ("graddrop", {"leak": 0.5}),
+    ("gradvac", {"beta": 0.5}),
+    ("nash_mtl", {"max_norm": 0.0}),
+    ("pe_ltr", {"lower": 0.1}),
+    ("primary_auxiliary", {"primary": 1}),
+    ("sign_agreement", {"threshold": 0.5}),
+    ("upgrad", {"reduction": "sum"}),
+)
+
+
 def test_every_file_is_listed():
     files = {path.stem for path in FOLDER.glob("[!_]*.py")} - {"method"}
     assert set(methods.names()) == files
@@ -252,6 +282,12 @@ def test_declarations(name):
 @pytest.mark.parametrize("name", methods.names())
 def test_contract(name, check):
     check(lambda: methods.get(name))
+
+
+@pytest.mark.parametrize("check", [check_conflict, check_scaling, check_permutation], ids=lambda check: check.__name__)
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_promises_follow_the_options(name, options, check):
+    check(lambda: methods.get(name, **options))
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from mtlbench.referee import plots, timing, validate
 from mtlbench.referee.families import FAMILIES
 from mtlbench.referee.problems import Settings
 
+pytestmark = pytest.mark.xdist_group("plots")
+
 
 @pytest.fixture(scope="module")
 def solvers(tmp_path_factory):

@@ -18,6 +18,8 @@ from mtlbench.referee.ledger import Ledger
 from mtlbench.referee.problems import COLLECTION, Settings
 from mtlbench.solvers import min_norm
 
+pytestmark = pytest.mark.xdist_group("verdict")
+
 SETTINGS = Settings(sizes=(1, 2, 5), per_size=1, iterations=60)
 COUNT = (len(FAMILIES) + 2) * len(SETTINGS.sizes)  # of the collection two for every size
 

@@ -21,6 +21,8 @@ from mtlbench.analysis import load
 from mtlbench.errors import InputError
 from mtlbench.report import build, bundle, html, leaderboard, manifest, story
 
+pytestmark = pytest.mark.xdist_group("report")
+
 SCRIPT = "<script>alert(1)</script>"
 SEEDS = (0, 1, 2)
 # Effect of each method on a metric relative to single-task networks; +0.1 is 10 % worse.

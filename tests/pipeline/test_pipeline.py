@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.xdist_group("pipeline")
+
 
 def _result_files(results: Path) -> list[Path]:
     """The files of the runs that must come out the same, relative to the results folder."""

@@ -57,3 +57,12 @@ def test_the_same_bits_without_compilation():
     (compiled_numbers, first), (plain_numbers, second) = (run.stdout.strip().rsplit(" ", 1) for run in runs)
     assert compiled_numbers == plain_numbers
     assert (first, second) == ("True", "False")
+
+
+def test_what_compiled_code_returns_is_plain_and_copied_no_more():
+    made = compiled.compiled(lambda size: np.zeros((size, size)))(3)
+    assert compiled.is_plain_square(made)
+    assert compiled.plain(made) is made
+    for other in (made[:, ::2], made.astype(np.float32), np.asfortranarray(np.eye(3) + made), [[1.0]]):
+        assert not compiled.is_plain(other)
+        assert compiled.is_plain(compiled.plain(other))

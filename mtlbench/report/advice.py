@@ -1,0 +1,116 @@
+"""Which method to try first: a page of sentences, each drawn from the numbers of one benchmark.
+
+    python -m mtlbench.report.advice results/methods > docs/which-method.md
+
+For every dataset the methods are sorted into those that cannot be told from the best one (the 95 % paired interval of
+the difference of Delta-m holds 0), and, among the others, those better than, like, and worse than equal weighting.
+Nothing on the page is an opinion, and nothing on it holds beyond the datasets it was measured on; it says so.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from mtlbench.analysis import load
+from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK, differences, leaderboard
+from mtlbench.report.format import with_interval
+from mtlbench.report.tables import costs
+
+
+class Group(NamedTuple):
+    """Methods that the numbers do not order among themselves."""
+
+    title: str
+    rows: list[dict[str, Any]]
+
+
+def page(results: Path) -> Iterator[str]:
+    """The lines of the page. Raises :class:`~mtlbench.errors.InputError` naming a file of ``results`` that is cut."""
+    records = load.read(results)
+    table = load.table(records)
+    board, cost = leaderboard(table), costs(results)
+    seeds = sorted({run.seed for run in records})
+    yield "# Which method should I try first?"
+    yield ""
+    yield f"What the benchmark `{results.resolve().name}` measured, in words: {len(records)} runs, {len(seeds)} seeds."
+    yield "This page is written from its results by `python -m mtlbench.report.advice`; it holds for the datasets"
+    yield "below, at their learning rates, and nowhere else. Δm is the mean relative change against single-task"
+    yield "networks in percent, lower is better; ± is half the 95 % paired interval over seeds; the cost is the time"
+    yield "of a step over that of equal weighting. Nothing is corrected for looking at many methods: of twenty that"
+    yield "are like equal weighting, one looks better or worse by chance."
+    for key, part in board.groupby(GROUP, sort=True):
+        own = table[(table[GROUP] == list(key)).all(axis=1)]
+        spent = None if cost is None else cost[(cost[GROUP] == list(key)).all(axis=1)].set_index("label")
+        yield from _dataset(str(key[0]), part, own, None if spent is None else spent["seconds_per_step_median"])
+
+
+def _dataset(name: str, board: pd.DataFrame, table: pd.DataFrame, seconds: pd.Series | None) -> Iterator[str]:
+    yield ""
+    yield f"## {name}"
+    yield ""
+    whole = board[(board["label"] != SINGLE_TASK) & (board["done"] == board["runs"]) & board["delta_m"].notna()]
+    if whole.empty:
+        yield "No method ran to its end with a single-task reference beside it: nothing can be said."
+        return
+    relative = {} if seconds is None or EQUAL not in seconds.index else (seconds / seconds[EQUAL]).to_dict()
+    rows = [row | {"times": relative.get(row["label"])} for row in whole.sort_values("delta_m").to_dict("records")]
+    groups = _groups(rows, table)
+    best, first = rows[0], groups[0].rows
+    yield f"- Lowest Δm: `{best['label']}`, {_change(best)}."
+    if len(first) > 1:
+        others = ", ".join(f"`{row['label']}`" for row in first[1:])
+        yield f"- Not to be told from it over these seeds: {others}."
+    timed = [row for row in first if row["times"]]
+    if timed:
+        cheapest = min(timed, key=lambda row: (round(row["times"], 1), row["delta_m"]))
+        yield f"- The cheapest step among these: `{cheapest['label']}`, {cheapest['times']:.1f} x equal weighting."
+    equal = next((row for row in rows if row["label"] == EQUAL), None)
+    if equal is not None:
+        worse = sum(row["delta_m_vs_equal"] > row["delta_m_vs_equal_half_width"] for row in rows)
+        better = sum(row["delta_m_vs_equal"] < -row["delta_m_vs_equal_half_width"] for row in rows)
+        yield (
+            f"- Equal weighting: {_change(equal)}. Of the {len(rows) - 1} other methods {better} are better and "
+            f"{worse} worse beyond their interval; the rest cannot be told from it."
+        )
+    broken = board[(board["label"] != SINGLE_TASK) & (board["done"] < board["runs"])]
+    if not broken.empty:
+        yield "- Runs that diverged or failed: " + ", ".join(f"`{label}`" for label in broken["label"]) + "."
+    yield ""
+    yield "| | method | Δm (%) | Δm − equal (%) | cost |"
+    yield "|---|---|--:|--:|--:|"
+    for group in groups:
+        for place, row in enumerate(group.rows):
+            times = "–" if row["times"] is None else f"{row['times']:.1f}"
+            against = with_interval(row["delta_m_vs_equal"], row["delta_m_vs_equal_half_width"])
+            change = with_interval(row["delta_m"], row["delta_m_half_width"])
+            yield f"| {'' if place else group.title} | `{row['label']}` | {change} | {against} | {times} |"
+
+
+def _groups(rows: list[dict[str, Any]], table: pd.DataFrame) -> list[Group]:
+    to_best = differences(table, rows[0]["label"])
+
+    def group(row: dict[str, Any]) -> str:
+        interval = to_best.get(row["label"])
+        if row is rows[0] or (interval is not None and abs(interval.mean) <= interval.half_width):
+            return "like the best"
+        mean, half = row["delta_m_vs_equal"], row["delta_m_vs_equal_half_width"]
+        if row["label"] == EQUAL or not abs(mean) > half:
+            return "like equal"
+        return "better than equal" if mean < 0 else "worse than equal"
+
+    titles = ("like the best", "better than equal", "like equal", "worse than equal")
+    found = [Group(title, [row for row in rows if group(row) == title]) for title in titles]
+    return [part for part in found if part.rows]
+
+
+def _change(row: dict[str, Any]) -> str:
+    return f"Δm {with_interval(row['delta_m'], row['delta_m_half_width'])} %"
+
+
+if __name__ == "__main__":
+    print("\n".join(page(Path(sys.argv[1]))))
