@@ -243,13 +243,23 @@ def choice(method: str, option: str, value: Any, valid: Iterable[str]) -> Any:
     return value
 
 
-def number(method: str, option: str, value: Any, *, minimum: float = 0.0, integer: bool = False) -> Any:
-    """``value`` if it is a finite number of at least ``minimum``; otherwise an error that says so."""
+def number(
+    method: str,
+    option: str,
+    value: Any,
+    *,
+    minimum: float = 0.0,
+    maximum: float = math.inf,
+    integer: bool = False,
+) -> Any:
+    """``value`` if it is a finite number from ``minimum`` to ``maximum``; otherwise an error that says so."""
     kind = int | np.integer if integer else int | float | np.integer | np.floating
-    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or value < minimum:
+    proper = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    if not proper or not minimum <= value <= maximum:
         what = "an integer" if integer else "a finite number"
-        bound = "" if minimum == -math.inf else f" of at least {minimum:g}"
-        raise InputError(f"{option} of {method} must be {what}{bound}, got {value!r}")
+        least = "" if minimum == -math.inf else f" of at least {minimum:g}"
+        most = "" if maximum == math.inf else f" and at most {maximum:g}"
+        raise InputError(f"{option} of {method} must be {what}{least}{most}, got {value!r}")
     return value
 
 

@@ -13,7 +13,7 @@ from torch import nn
 import mtlbench
 from mtlbench import methods
 from mtlbench.errors import InputError
-from mtlbench.gradients import NonFiniteLoss, step
+from mtlbench.gradients import NonFiniteLoss, shared_parameters, step
 from mtlbench.methods import GramianMethod, LossMethod, Promises
 
 
@@ -77,9 +77,12 @@ BY_HAND = {
 }
 
 
+ONE_BATCH = [name for name in methods.names() if methods.get(name).batches == 1]
+
+
 @pytest.mark.parametrize("tasks", [1, 2, 3])
 @pytest.mark.parametrize("stacked", [False, True])
-@pytest.mark.parametrize("name", [name for name in methods.names() if methods.get(name).batches == 1])
+@pytest.mark.parametrize("name", [name for name in ONE_BATCH if methods.get(name).needs != "jacobian"])
 def test_grad_equals_the_combination_by_hand(name, stacked, tasks):
     model, method = Model(tasks), methods.get(name)
     trunk, heads, z, values = model.by_hand()
@@ -107,6 +110,26 @@ def test_grad_equals_the_combination_by_hand(name, stacked, tasks):
         factor = weight if method.head_weights == "same" else 1.0
         for parameter, gradient in zip(head.parameters(), gradients, strict=True):
             torch.testing.assert_close(parameter.grad, factor * gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 3])
+@pytest.mark.parametrize("name", [name for name in ONE_BATCH if methods.get(name).needs == "jacobian"])
+def test_grad_combines_the_rows_that_the_method_made_of_the_gradients(name, tasks, monkeypatch):
+    model, method = Model(tasks), methods.get(name)
+    losses, h = model.losses()
+    shared, made_of = shared_parameters(losses), method.rows
+    plain = [torch.autograd.grad(loss, shared, retain_graph=True) for loss in losses]
+    seen = []
+    monkeypatch.setattr(method, "rows", lambda *given: seen.append((given[0], made_of(*given))) or seen[-1][1])
+    weights = mtlbench.backward(losses, method, representation=h)
+    ((given, rows),) = seen
+    torch.testing.assert_close(given, tuple(plain))
+    flat = np.array([torch.cat([g.ravel() for g in row]).numpy() for row in rows])
+    found = torch.cat([parameter.grad.ravel() for parameter in shared]).numpy()
+    np.testing.assert_allclose(found, flat.T @ weights, rtol=1e-9, atol=1e-12)
+    if tasks > 1:
+        for head, loss in zip(model.heads, model.losses()[0], strict=True):
+            torch.testing.assert_close(head.bias.grad, torch.autograd.grad(loss, head.bias)[0])
 
 
 @pytest.mark.parametrize("name", ["equal", "unit_gradient", "mgda", "mgda_ub"])
