@@ -95,10 +95,11 @@ EDGES: tuple[Edge, ...] = (
     ),
     Edge(
         End("fairgrad", {"alpha": 0.001}),
-        End("equal"),
+        End("dualproj"),
         "limit",
-        "α → 0: all weights become equal",
-        "Ban & Ji, ICML 2024, arXiv 2402.15638",
+        "α → 0: the potential becomes ½ wᵀGw over w >= 1, the projection of Σ g_i onto the dual cone; equal weights where"
+        " the mean conflicts with no task",
+        "docs/mathematics.md, section 5; Ban & Ji, ICML 2024, arXiv 2402.15638",
     ),
     Edge(
         End("fairgrad", {"alpha": 200.0}),
@@ -108,7 +109,7 @@ EDGES: tuple[Edge, ...] = (
         "Ban & Ji, ICML 2024, arXiv 2402.15638",
     ),
     Edge(
-        End("db_mtl", {"beta": 0.0}),
+        End("db_mtl", {"averaging": 0.0}),
         End("unit_gradient"),
         "same direction",
         "without averages the logarithm changes the length alone: max_i ‖∇ log L_i‖ Σ_i g_i/‖g_i‖",
@@ -159,7 +160,7 @@ EDGES: tuple[Edge, ...] = (
         "Lin et al., RecSys 2019",
     ),
     Edge(
-        End("cagrad", {"c": 0.0}),
+        End("cagrad", {"radius": 0.0}),
         End("equal"),
         "same update",
         "a ball of radius 0 around the mean holds the mean alone",
