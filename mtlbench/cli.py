@@ -1,4 +1,4 @@
-"""The command line: ``mtlbench list | train | validate | leaderboard | report | gramians``, and the pipeline's steps.
+"""The command line: ``mtlbench list | train | validate | check | new | leaderboard | report | gramians``, and the steps.
 
 Wrong input ends in one sentence on standard error and exit status 2, a failed check in 1. Heavy libraries are
 imported by the command that needs them, so ``mtlbench list`` answers at once.
@@ -63,6 +63,7 @@ def _input_errors() -> tuple[type[ValueError], ...]:
 
 def _parser() -> argparse.ArgumentParser:
     from mtlbench import pipeline
+    from mtlbench.cards import command as cards
     from mtlbench.gramians import commands as gramians
     from mtlbench.referee import command as validation
 
@@ -98,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("validate", _validate, validation.DESCRIPTION)
     validation.add_options(sub, _positive, _non_negative)
+
+    sub = command("check", _check, cards.DESCRIPTION)
+    cards.add_options(sub, _positive, _non_negative)
 
     sub = command("leaderboard", _leaderboard, "Write the leaderboard of a results folder again.")
     sub.add_argument("results", type=Path, metavar="RESULTS")
@@ -162,6 +166,13 @@ def _validate(options: argparse.Namespace) -> int:
 
     restart_with_threads(1)
     return validation.run(options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from mtlbench.cards import command as cards
+
+    restart_with_threads(1)
+    return cards.run(options, _assignments)
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
