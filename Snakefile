@@ -250,12 +250,12 @@ rule toy:
 
 
 # What the peers' implementations that are installed do; alone on the machine, because their calls are timed.
-rule peers:
+rule make_cards:
     output:
         f"{B}/cards/{peers.TABLE}",
     params:
         results=results,
-        code=code("cards.peers", *(f"methods.{name}" for name in methods.names())),
+        code=code("cards.peers", solver("active_set"), solver("exact"), *(f"methods.{name}" for name in methods.names())),
         installed=peers.installed(),
     threads: ALL_CORES
     resources:

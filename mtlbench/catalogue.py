@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from mtlbench import architectures, methods, solvers, tasks
+from mtlbench.errors import InputError
 
 
 def names(kind: str) -> list[str]:
@@ -30,7 +31,12 @@ def describe(kind: str) -> list[dict[str, Any]]:
 
 
 def _method(name: str) -> dict[str, Any]:
-    method = methods.get(name)
+    try:
+        method = methods.get(name)
+    except InputError as error:
+        if name in methods.built_in():
+            raise
+        return {"summary": str(error)}  # another package's fault must not hide what else there is
     return {
         "summary": method.summary,
         "needs": method.needs,
