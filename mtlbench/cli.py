@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     form = sub.add_mutually_exclusive_group()
     form.add_argument("--plain", action="store_true", help="one name a line")
     form.add_argument("--json", action="store_true", help="everything that is declared, as JSON")
+    form.add_argument("--markdown", action="store_true", help="of methods: the page docs/methods.md")
 
     sub = command("train", _train, "Train one cell as the pipeline does; DIR/run.json holds the result.")
     sub.add_argument("dataset", metavar="DATASET")
@@ -139,7 +140,11 @@ def _list(options: argparse.Namespace) -> int:
 
     if options.kind not in LISTED:
         raise unknown_name("list", options.kind, LISTED)
-    if options.json:
+    if options.markdown:
+        if options.kind != "methods":
+            raise InputError(f"--markdown is for methods, not for {options.kind}: use --json")
+        print(catalogue.methods_page(), end="")
+    elif options.json:
         print(json.dumps(catalogue.describe(options.kind), indent=1, ensure_ascii=False))
     elif options.plain:
         print("\n".join(catalogue.names(options.kind)))

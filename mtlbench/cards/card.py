@@ -7,6 +7,7 @@ else is judged: what is not promised is measured and printed.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,7 +47,12 @@ class Settings:
 
 def card(subject: Subject, claim: Claim | None = None, settings: Settings | None = None) -> dict[str, Any]:
     """The card, ready for JSON; its ``passed`` says whether every promise is kept."""
-    settings = settings or Settings()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):  # a guest's warning is no answer
+        warnings.simplefilter("ignore")
+        return _card(subject, claim, settings or Settings())
+
+
+def _card(subject: Subject, claim: Claim | None, settings: Settings) -> dict[str, Any]:
     ledger = Ledger()
     problems = settings.problems()
     answers = [_answer(subject, problem, ledger) for problem in problems]
@@ -132,24 +138,24 @@ def _laws(
         laws = Laws(subject.ask, asked, settings.seed)
         common, task = laws.common(), laws.task()
         permutation = None if random else laws.permutation()
-        promised = promises and promises.common_scale is not None
-        common_promised = laws.common_error(promises.common_scale + 1) if promises and promised else None  # type: ignore[operator]
+        degree = promises.common_scale if promises else None
+        common_promised = None if degree is None else laws.common_error(degree + 1)
     except (Exception, SystemExit) as error:
         return {"failed": said(error)}
 
-    def check(promise: str, measured: dict[str, Any] | None, text: str) -> None:
+    def check(promise: str, measured: dict[str, Any] | None, law: str) -> None:
         if measured is not None:
-            value = np.inf if measured["error"] is None else measured["error"]
-            ledger.check(
-                promise, "gaussian", value, tolerance, lambda *_: f"{measured['where']}: {text} off {value:.3g}"
-            )
+            error = np.inf if measured["error"] is None else measured["error"]
+            sentence = f"{measured['where']}: {law} is off by {error:.3g}"
+            ledger.check(promise, "gaussian", error, tolerance, lambda *_: sentence)
 
     if promises:
-        check("scales with all losses as declared", common_promised, f"u -> c^{promises.common_scale} c u")
+        check("scales with all losses as declared", common_promised, f"u(cJ) = c^{(degree or 0) + 1:g} u(J)")
         if promises.task_scale != "none":
-            check("scales with each loss as declared", task[promises.task_scale], promises.task_scale)
+            law = f"the law {promises.task_scale!r} for losses times c_i"
+            check("scales with each loss as declared", task[promises.task_scale], law)
         if promises.permutation:
-            check("does not mind the order of the tasks", permutation, "after a permutation")
+            check("does not mind the order of the tasks", permutation, "u after a permutation")
     return {
         "common": common | {"holds": behaviour.holds(common, tolerance)},
         "task": {"law": behaviour.law(task, tolerance), "errors": task},

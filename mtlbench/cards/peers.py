@@ -7,7 +7,7 @@ where that method is there. Adding a peer is adding a line.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
@@ -22,6 +22,7 @@ from mtlbench.errors import InputError
 from mtlbench.files import write_atomically, write_json
 
 TABLE = "cards.md"
+SETTINGS = Settings()
 
 
 @dataclass(frozen=True)
@@ -60,31 +61,31 @@ PEERS = (
 )
 
 
-def installed(peers: Sequence[Peer] = PEERS) -> dict[str, str]:
+def installed() -> dict[str, str]:
     """The packages of the peers that can be imported here, and their versions."""
-    here = sorted({peer.package for peer in peers if find_spec(peer.package)})
+    here = sorted({peer.package for peer in PEERS if find_spec(peer.package)})
     return {package: metadata.version(package) for package in here}
 
 
-def write(folder: Path, peers: Sequence[Peer] = PEERS, settings: Settings | None = None) -> Path:
+def write(folder: Path) -> Path:
     """Write into ``folder`` one JSON file per installed peer, its times apart, and the table over all.
 
     One that cannot be made, for want of a package of its own, is named below the table with the reason.
     """
-    here = installed(peers)
+    here = installed()
     cards, missing = [], []
-    for peer in peers:
+    for peer in PEERS:
         if peer.package not in here:
             continue
         try:
-            made = _card(peer, settings)
+            made = _card(peer)
         except InputError as error:
             missing.append(f"- {error}")
             continue
         cards.append(made)
         write_json(folder / f"{peer.file}.json", {key: value for key, value in made.items() if key != "cost"})
         write_json(folder / f"{peer.file}.time.json", made["cost"])
-    absent = sorted({peer.package for peer in peers} - here.keys())
+    absent = sorted({peer.package for peer in PEERS} - here.keys())
     missing += [f"- {package} is not installed: pip install {package}" for package in absent]
     versions = ", ".join(f"{package} {version}" for package, version in here.items()) or "none"
     parts = [f"# Cards of other implementations\n\nInstalled: {versions}.\n", markdown(cards)]
@@ -94,7 +95,7 @@ def write(folder: Path, peers: Sequence[Peer] = PEERS, settings: Settings | None
     return folder / TABLE
 
 
-def _card(peer: Peer, settings: Settings | None) -> dict[str, Any]:
+def _card(peer: Peer) -> dict[str, Any]:
     known = peer.claims in methods.names()
     claim = agreement.claim(peer.claims, peer.claims_options) if known else None
-    return card(subject.find(peer.specification, options=peer.options), claim, settings)
+    return card(subject.find(peer.specification, options=peer.options), claim, SETTINGS)

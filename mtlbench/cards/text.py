@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mtlbench.cards.card import witness_sentence
+from mtlbench.catalogue import table
 
 Card = Mapping[str, Any]
 
@@ -134,8 +135,7 @@ HEAD = (
 
 def markdown(cards: Iterable[Card]) -> str:
     """One row per card."""
-    rows = [HEAD, tuple("---" for _ in HEAD), *(_row(card) for card in cards)]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows) + "\n"
+    return table(HEAD, [_row(card) for card in cards]) + "\n"
 
 
 def _row(card: Card) -> tuple[str, ...]:
