@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from inspect import Parameter, isclass, signature
 from typing import Any, NamedTuple
@@ -179,8 +180,17 @@ def said(error: BaseException) -> str:
 def _package(found: Any) -> str:
     """The installed distribution and its version, or nothing for a file of one's own."""
     top = (getattr(found, "__module__", None) or type(found).__module__).partition(".")[0]
-    names = metadata.packages_distributions().get(top, [])
-    return f"{names[0]} {metadata.version(names[0])}" if names else ""
+    try:
+        return f"{top} {metadata.version(top)}"
+    except metadata.PackageNotFoundError:
+        names = _distributions().get(top, [])
+        return f"{names[0]} {metadata.version(names[0])}" if names else ""
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Module → distributions, for the few that have another name: it takes a second to read."""
+    return metadata.packages_distributions()
 
 
 @contextmanager

@@ -82,9 +82,9 @@ def broken(jacobian):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Five calls are enough for a time that nobody reads, and a quarter of the Jacobians for a fault that is there."""
+    """Five calls are enough for a time that nobody reads, and half of the Jacobians for a fault that is there."""
     monkeypatch.setattr(behaviour, "SECONDS", 0.0)
-    monkeypatch.setattr(conflict, "KINDS", tuple((kind, norms, count // 4) for kind, norms, count in conflict.KINDS))
+    monkeypatch.setattr(conflict, "KINDS", tuple((kind, norms, count // 2) for kind, norms, count in conflict.KINDS))
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ def test_the_witness_is_the_simplest_kind_that_shows_one():
     for function, kind in ((lambda j: j.mean(axis=0), "2 tasks"), (exact, None)):
         found = conflict.witness(own(function), [], None)
         assert (found["witness"] and found["witness"]["kind"]) == kind
-    assert found["tried"] == 50
+    assert found["tried"] == 100
 
 
 def test_without_an_integer_one_the_worst_problem_is_rounded():
