@@ -105,11 +105,7 @@ def test_a_name_of_ours_stays_ours_and_one_sentence_says_so(site):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        (
-            "broken",
-            "guest_b:Method",
-            "the method 'broken' of the package guest_b 1.0 (guest_b:Method) cannot be loaded",
-        ),
+        ("broken", "guest_b:Method", "the package guest_b 1.0 (guest_b:Method) cannot be loaded: OSError: no licence"),
         ("gone", "guest_c.methods:Method", "cannot be loaded: ModuleNotFoundError: No module named 'guest_c'"),
         ("missing", "guest_b.methods:Nothing", "cannot be loaded: AttributeError"),
         ("array", "guest_b.methods:np", "is no Method with the name 'array'"),
@@ -135,15 +131,16 @@ def test_two_packages_with_one_name_are_told_apart_only_by_the_user(site):
     install(site, "guest_a", falling="guest_a.methods:Falling")
     install(site, "guest_b", version="2.1", falling="guest_b.methods:Falling")
     assert methods.names().count("falling") == 1
-    with pytest.raises(
-        InputError, match=r"several packages offer a method 'falling': .*guest_\w 1.0.*guest_\w 2.1|2.1.*1.0"
-    ):
+    with pytest.raises(InputError) as error:
         methods.get("falling")
+    said = str(error.value)
+    assert "several packages offer a method 'falling'" in said
+    assert "guest_a 1.0" in said
+    assert "guest_b 2.1" in said
 
 
 def digest(method: str) -> str:
     sources._closure.cache_clear()
-    sources._imports.cache_clear()
     return sources.code_digest(Cell(benchmark="b", dataset="multi_digits", method=method, seeds=(0,)))
 
 
