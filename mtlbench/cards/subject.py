@@ -130,14 +130,8 @@ def _maker(specification: str, found: Any, options: dict[str, Any]) -> Callable[
         if options:
             raise InputError(f"check {specification!r}: options are for a class, and this is a {type(found).__name__}")
         return lambda tasks: found
-    if issubclass(found, Method):
-        valid = set(found.parameters())
-    else:
-        parameters = signature(found).parameters.values()
-        open_ended = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
-        valid = {*options} if open_ended else {p.name for p in parameters}
     for option in options:
-        if option not in valid:
+        if option not in (valid := _parameters(found, option)):
             raise unknown_name(f"option of {specification}", option, valid)
 
     def make(tasks: int) -> Any:
@@ -146,10 +140,25 @@ def _maker(specification: str, found: Any, options: dict[str, Any]) -> Callable[
         except InputError:
             raise
         except Exception as error:
-            hint = "; arguments are given as --option NAME=VALUE, the value K being the number of tasks"
+            missing = isinstance(error, TypeError)
+            hint = (
+                "; arguments are given as --option NAME=VALUE, the value K being the number of tasks" if missing else ""
+            )
             raise InputError(f"check {specification!r}: no instance can be made: {said(error)}{hint}") from error
 
     return make
+
+
+def _parameters(found: type, option: str) -> set[str]:
+    """The options of a class; whatever is asked for, where it takes any or does not say."""
+    if issubclass(found, Method):
+        return set(found.parameters())
+    try:
+        parameters = signature(found).parameters.values()
+    except ValueError:  # compiled classes need not have a signature
+        return {option}
+    takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+    return {option} if takes_any else {p.name for p in parameters}
 
 
 def _probe(specification: str, make: Callable[[int], Any], takes: str, arrays: str) -> tuple[str, str]:

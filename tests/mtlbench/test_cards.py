@@ -164,6 +164,7 @@ def test_an_option_reaches_the_class(here):
         ("mgda", {"options": {"solver": "exakt"}}, "did you mean 'exact'?"),
         ("mgda", {"takes": "gramian"}, "it is a Method: --takes gramian is wrong"),
         ("fractions:Fraction", {"options": {"numerator": "x"}}, "no instance can be made: raised ValueError"),
+        ("datetime:timezone", {}, "arguments are given as --option NAME=VALUE, the value K being the number of tasks"),
     ],
 )
 def test_what_cannot_be_asked_is_answered_in_a_sentence(here, name, given, words):
