@@ -6,6 +6,7 @@ from pathlib import Path
 if not config:
     configfile: f"{workflow.basedir}/config/quick.yaml"
 
+from mtlbench.cards import peers
 from mtlbench import cli, methods, pipeline, provenance, runs, sources
 from mtlbench.errors import InputError
 from mtlbench.solvers import min_norm
@@ -87,6 +88,11 @@ rule leaderboard:
 rule report:
     input:
         f"{B}/report.html",
+
+
+rule cards:
+    input:
+        f"{B}/cards/{peers.TABLE}",
 
 
 rule publish:
@@ -241,6 +247,23 @@ rule toy:
         f"{B}/logs/toy.log",
     shell:
         "mtlbench step toy {params.results} 2> {log}"
+
+
+# What the peers' implementations that are installed do; alone on the machine, because their calls are timed.
+rule make_cards:
+    output:
+        f"{B}/cards/{peers.TABLE}",
+    params:
+        results=results,
+        code=code("cards.peers", solver("active_set"), solver("exact"), *(f"methods.{name}" for name in methods.names())),
+        installed=peers.installed(),
+    threads: ALL_CORES
+    resources:
+        mem_mb=2000,
+    log:
+        f"{B}/logs/cards.log",
+    shell:
+        "mtlbench step cards {params.results} 2> {log}"
 
 
 rule tables:

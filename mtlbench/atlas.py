@@ -97,8 +97,8 @@ EDGES: tuple[Edge, ...] = (
         End("fairgrad", {"alpha": 0.001}),
         End("dualproj"),
         "limit",
-        "α → 0: the potential becomes ½ wᵀGw over w >= 1, the projection of Σ g_i onto the dual cone; equal weights where"
-        " the mean conflicts with no task",
+        "α → 0: the potential becomes ½ wᵀGw over w >= 1, the projection of Σ g_i onto the dual cone: equal weights"
+        " where the mean conflicts with no task",
         "docs/mathematics.md, section 5; Ban & Ji, ICML 2024, arXiv 2402.15638",
     ),
     Edge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from inspect import signature
 from pkgutil import iter_modules
@@ -9,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from mtlbench import architectures, methods, solvers, tasks
+from mtlbench.errors import InputError
 
 
 def names(kind: str) -> list[str]:
@@ -29,8 +31,78 @@ def describe(kind: str) -> list[dict[str, Any]]:
     return [{"name": name} | describe_one(name) for name in names(kind)]
 
 
+PAGE = """# All methods
+
+This page is what the methods declare, written by `mtlbench list methods --markdown > docs/methods.md`; a test says when
+it has to be written again. Every promise in it is checked on random gradients of controlled rank, and where it says no,
+the tests hold a witness ([add-a-method.md](add-a-method.md#what-it-promises)). The formulas are in
+[mathematics.md](mathematics.md).
+
+{what}
+
+- **needs**: what the method looks at: the losses, the losses before and after the step, the Gramian, or all gradients.
+- **backwards**: passes through the trunk in one step with K tasks; **batches**: independent batches of one step.
+- **safe**: no task's loss rises to first order, whatever the gradients; "no": the tests hold gradients with a conflict.
+- **all × c**: how the weights scale when all losses are multiplied by c.
+- **each × c_i**: how the direction u answers when each loss is multiplied by its own c_i: not at all (invariant), in
+  length alone (direction), linearly (linear), or by no such law (none).
+- **order**: the tasks may change places. **unique**: whether the weights are determined, or the direction alone.
+- **inner problem**: the room of `mtlbench.solvers` whose certificate judges the weights.
+
+{promises}
+
+{sources}
+"""
+
+
+def methods_page() -> str:
+    """The project's own methods and their declarations, in Markdown: ``docs/methods.md``."""
+    found = [methods.get(name) for name in methods.built_in()]
+    what = [(f"`{m.name}`", m.summary) for m in found]
+    promised = [
+        (
+            f"`{m.name}`",
+            m.needs.replace("_", " "),
+            _passes(m),
+            m.batches,
+            "yes" if m.promises.non_conflicting else "no",
+            "" if m.promises.common_scale is None else f"c^{m.promises.common_scale:g}",
+            m.promises.task_scale,
+            "yes" if m.promises.permutation else "no",
+            m.promises.unique,
+            m.inner_problem or "",
+        )
+        for m in found
+    ]
+    columns = "method needs backwards batches safe all×c each×c_i order unique inner-problem"
+    return PAGE.format(
+        what=table(("method", "what it does"), what),
+        promises=table(tuple(c.replace("×", " × ").replace("-", " ") for c in columns.split()), promised),
+        sources=table(("method", "source"), [(f"`{m.name}`", m.source) for m in found]),
+    )
+
+
+def _passes(method: methods.Method) -> str:
+    """Backward passes through the trunk as a formula in K: they are linear in the number of tasks."""
+    slope = (method.cost(7) - method.cost(5)) // 2
+    rest = method.cost(5) - 5 * slope
+    tasks = {0: "", 1: "K"}.get(slope, f"{slope}K")
+    return " + ".join(filter(None, (tasks, str(rest) if rest or not slope else "")))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; a bar inside a cell is escaped."""
+    lines = [head, ["---"] * len(head), *([str(cell).replace("|", r"\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def _method(name: str) -> dict[str, Any]:
-    method = methods.get(name)
+    try:
+        method = methods.get(name)
+    except InputError as error:
+        if name in methods.built_in():
+            raise
+        return {"summary": str(error)}  # another package's fault must not hide what else there is
     return {
         "summary": method.summary,
         "needs": method.needs,

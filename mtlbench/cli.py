@@ -1,4 +1,4 @@
-"""The command line: ``mtlbench list | train | validate | leaderboard | report | gramians``, and the pipeline's steps.
+"""The command line: ``mtlbench list | train | validate | check | new | leaderboard | report | gramians``, its steps.
 
 Wrong input ends in one sentence on standard error and exit status 2, a failed check in 1. Heavy libraries are
 imported by the command that needs them, so ``mtlbench list`` answers at once.
@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +19,8 @@ from typing import Any, NoReturn
 from mtlbench.errors import CheckFailed, InputError, unknown_name
 
 LISTED = ("methods", "datasets", "architectures", "solvers")
+
+_formatted = warnings.formatwarning
 
 # Read by the numerical libraries when they are loaded, hence set before the interpreter starts.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -38,6 +41,7 @@ class _Parser(argparse.ArgumentParser):
 def main() -> NoReturn:
     """Run one command and leave with its exit status: 0 done, 1 a check failed, 2 the input is wrong."""
     options = _parser().parse_args()
+    warnings.formatwarning = _warning
     try:
         sys.exit(options.run(options))
     except BrokenPipeError:
@@ -54,6 +58,16 @@ def main() -> NoReturn:
         sys.exit(1 if isinstance(error, CheckFailed) else 2)
 
 
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    from mtlbench.plugins import NameTaken
+
+    if issubclass(category, NameTaken):
+        return f"mtlbench: {message}\n"
+    return _formatted(message, category, filename, lineno, line)
+
+
 def _input_errors() -> tuple[type[ValueError], ...]:
     from mtlbench.solvers import InvalidGramian
     from mtlbench.tasks import DatasetError
@@ -62,7 +76,8 @@ def _input_errors() -> tuple[type[ValueError], ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from mtlbench import pipeline
+    from mtlbench import new, pipeline
+    from mtlbench.cards import command as cards
     from mtlbench.gramians import commands as gramians
     from mtlbench.referee import command as validation
 
@@ -79,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     form = sub.add_mutually_exclusive_group()
     form.add_argument("--plain", action="store_true", help="one name a line")
     form.add_argument("--json", action="store_true", help="everything that is declared, as JSON")
+    form.add_argument("--markdown", action="store_true", help="of methods: the page docs/methods.md")
 
     sub = command("train", _train, "Train one cell as the pipeline does; DIR/run.json holds the result.")
     sub.add_argument("dataset", metavar="DATASET")
@@ -100,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("validate", _validate, validation.DESCRIPTION)
     validation.add_options(sub, _positive, _non_negative)
 
+    sub = command("check", _check, cards.DESCRIPTION)
+    cards.add_options(sub, _positive, _non_negative)
+
+    sub = command("new", _new, "Write a method, solver or dataset that works, and its test, into this checkout.")
+    sub.add_argument("kind", metavar="|".join(new.KINDS))
+    sub.add_argument("name", metavar="NAME", help="of a solver ROOM/NAME")
+
     sub = command("leaderboard", _leaderboard, "Write the leaderboard of a results folder again.")
     sub.add_argument("results", type=Path, metavar="RESULTS")
     sub = command("report", _report, "Write the plots and the report of a results folder again.")
@@ -118,7 +141,11 @@ def _list(options: argparse.Namespace) -> int:
 
     if options.kind not in LISTED:
         raise unknown_name("list", options.kind, LISTED)
-    if options.json:
+    if options.markdown:
+        if options.kind != "methods":
+            raise InputError(f"--markdown is for methods, not for {options.kind}: use --json")
+        print(catalogue.methods_page(), end="")
+    elif options.json:
         print(json.dumps(catalogue.describe(options.kind), indent=1, ensure_ascii=False))
     elif options.plain:
         print("\n".join(catalogue.names(options.kind)))
@@ -164,6 +191,22 @@ def _validate(options: argparse.Namespace) -> int:
 
     restart_with_threads(1)
     return validation.run(options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from mtlbench.cards import command as cards
+
+    restart_with_threads(1)
+    return cards.run(options, _assignments)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from mtlbench import new
+
+    written = new.write(options.kind, options.name)
+    print(*written, sep="\n")
+    print(f"change it, and see whether it keeps its contract: pytest {written[-1].parent} -k {written[0].stem}")
+    return 0
 
 
 def _leaderboard(options: argparse.Namespace) -> int:

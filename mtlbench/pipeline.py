@@ -130,6 +130,7 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
     step("cost", _cost)
     step("check-verdict", _check_verdict)
     step("toy", _toy)
+    step("cards", _cards)
     step("tables", _tables)
     step("report", _report)
     step("bundle", _bundle)
@@ -254,6 +255,19 @@ def _toy(options: argparse.Namespace) -> int:
 
     restart_with_threads(1)
     toy.keep(options.results)
+    return 0
+
+
+def _cards(options: argparse.Namespace) -> int:
+    """Make the cards of the peers' implementations that are installed."""
+    from mtlbench.cards import peers
+    from mtlbench.cli import restart_with_threads
+    from mtlbench.report import manifest
+
+    restart_with_threads(1)
+    print(peers.write(options.results / "cards"))
+    if (options.results / manifest.NAME).exists():
+        manifest.write(options.results)
     return 0
 
 

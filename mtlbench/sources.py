@@ -2,7 +2,8 @@
 
 The files are found by following the ``import`` statements from the training cell. The rooms look their plug-ins up
 by name at run time, so a method, dataset, architecture or solver is reached by no statement: the cell's own plug-ins
-are added by name. Editing one method therefore makes its own cells stale and nothing else.
+are added by name. Editing one method therefore makes its own cells stale and nothing else. A method of another
+package counts by the file of its module.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from importlib import import_module
 from inspect import signature
 from pathlib import Path
 
+from mtlbench import plugins
 from mtlbench.config import SINGLE_TASK, Cell
 
 _PACKAGE = Path(__file__).parent
@@ -39,10 +41,12 @@ def code_digest(cell: Cell) -> str:
 
 
 def digest_of(files: list[Path]) -> str:
-    """The sha256 over the names (relative to the package) and contents of ``files``."""
+    """The sha256 over the contents of ``files`` and their names, relative to the package or, elsewhere, bare."""
     total = hashlib.sha256()
     for file in files:
-        total.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+        # Where another package is installed is no part of what it computes.
+        name = file.relative_to(_PACKAGE).as_posix() if _ours(file) else file.name
+        total.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()
 
 
@@ -70,6 +74,8 @@ def _files(module: str) -> list[Path]:
         return []
     files = [_PACKAGE.joinpath(*parts[1:end], "__init__.py") for end in range(1, len(parts) + 1)]
     files.append(_PACKAGE.joinpath(*parts[1:]).with_suffix(".py"))
+    if parts[1:-1] == ["methods"] and not files[-1].is_file():
+        files += filter(None, [plugins.source(parts[-1])])
     # What a room reads at run time from its own files decides its output as well; an index holds its archive's digest.
     read = ("templates/*", "collection-*.json")
     files += [file for package in files for pattern in read for file in sorted(package.parent.glob(pattern))]
@@ -80,7 +86,9 @@ def _files(module: str) -> list[Path]:
 def _imports(file: Path) -> list[str]:
     if file.suffix != ".py":
         return []
-    package = _module(file) if file.name == "__init__.py" else _module(file).rpartition(".")[0]
+    # A relative import in another package's file leads to nothing of ours.
+    module = _module(file) if _ours(file) else ""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -92,6 +100,10 @@ def _imports(file: Path) -> list[str]:
                 base = ".".join([*parent, base] if base else parent)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return names
+
+
+def _ours(file: Path) -> bool:
+    return file.is_relative_to(_PACKAGE)
 
 
 def _module(file: Path) -> str:

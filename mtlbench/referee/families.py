@@ -1,9 +1,9 @@
 """Seeded families of min-norm problems, each named after what makes it hard.
 
-Every family is a function ``(rng, size) -> Gramian`` that draws task gradients g_1..g_K (the rows of J,
-shape (K, d)) and returns G = J Jᵀ, float64, shape (K, K), exactly symmetric. The products are summed without
-BLAS, so the number of threads of the machine does not change a bit of them. Sizes K from 1 to 256 are defined
-for every family.
+Every family is a function ``(rng, size) -> J`` that draws task gradients g_1..g_K, the rows of J, float64, shape
+(K, d). :func:`draw` gives the Gramian G = J Jᵀ, shape (K, K), exactly symmetric, and :func:`draw_rows` J itself.
+The products are summed without BLAS, so the number of threads of the machine does not change a bit of them. Sizes
+K from 1 to 256 are defined for every family.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def gaussian_rows(rng: np.random.Generator, size: int) -> Array:
 
 def gaussian(rng: np.random.Generator, size: int) -> Array:
     """Standard normal gradients, d = 2K: the easy case that every algorithm should do well on."""
-    return gramian(gaussian_rows(rng, size))
+    return gaussian_rows(rng, size)
 
 
 def norms_1_to_1e3(rng: np.random.Generator, size: int) -> Array:
     """Random directions, norms spread evenly in the logarithm from 1 to 1e3 (K = 1: norm 1), shuffled."""
     rows = gaussian_rows(rng, size)
     norms = rng.permutation(np.geomspace(1.0, 1e3, size))
-    return gramian(rows * (norms / np.linalg.norm(rows, axis=1))[:, None])
+    return rows * (norms / np.linalg.norm(rows, axis=1))[:, None]
 
 
 def near_collinear(rng: np.random.Generator, size: int) -> Array:
@@ -51,22 +51,21 @@ def near_collinear(rng: np.random.Generator, size: int) -> Array:
     common = rng.standard_normal(2 * size)
     apart = gaussian_rows(rng, size)
     distance = 10.0 ** rng.uniform(-6.0, -3.0)
-    return gramian(common / np.linalg.norm(common) + distance * apart / np.linalg.norm(apart, axis=1, keepdims=True))
+    return common / np.linalg.norm(common) + distance * apart / np.linalg.norm(apart, axis=1, keepdims=True)
 
 
 def duplicated_rows(rng: np.random.Generator, size: int) -> Array:
     """⌈K/2⌉ distinct normal gradients, the others exact copies of them: the weights are not unique."""
     distinct = (size + 1) // 2
     copies = rng.permutation(np.arange(size) % distinct)
-    # Copied as entries of the Gramian, so that equal rows stay equal to the last bit.
-    return gramian(rng.standard_normal((distinct, 2 * size)))[np.ix_(copies, copies)]
+    return rng.standard_normal((distinct, 2 * size))[copies]
 
 
 def zero_row(rng: np.random.Generator, size: int) -> Array:
     """Normal gradients, one of them exactly zero (a task that is solved, or has no label in the batch)."""
     rows = gaussian_rows(rng, size)
     rows[rng.integers(size)] = 0.0
-    return gramian(rows)
+    return rows
 
 
 def zero_in_hull(rng: np.random.Generator, size: int) -> Array:
@@ -77,7 +76,7 @@ def zero_in_hull(rng: np.random.Generator, size: int) -> Array:
     rows = gaussian_rows(rng, size)
     share = rng.uniform(0.5, 1.5, size)
     rows[-1] = -np.einsum("i,id->d", share[:-1], rows[:-1], optimize=False) / share[-1]
-    return gramian(rows[rng.permutation(size)])
+    return rows[rng.permutation(size)]
 
 
 def rank_deficient(rng: np.random.Generator, size: int) -> Array:
@@ -87,7 +86,7 @@ def rank_deficient(rng: np.random.Generator, size: int) -> Array:
     """
     rows = rng.standard_normal((size, max(1, size // 2)))
     rows[:, 0] += rng.uniform(0.0, 2.0)
-    return gramian(rows)
+    return rows
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -101,7 +100,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "rank_deficient": rank_deficient,
     }
 )
-"""Name → generator ``(rng, size) -> Gramian``, in the order of every table."""
+"""Name → generator ``(rng, size) -> J``, in the order of every table."""
 
 
 def draw(family: str, size: int, problem: int = 0, seed: int = 0) -> Array:
@@ -110,6 +109,11 @@ def draw(family: str, size: int, problem: int = 0, seed: int = 0) -> Array:
     It depends on these four values only: a problem named in a verdict can be drawn again alone.
     Raises :class:`~mtlbench.errors.InputError` for an unknown family or a size outside 1..256.
     """
+    return gramian(draw_rows(family, size, problem, seed))
+
+
+def draw_rows(family: str, size: int, problem: int = 0, seed: int = 0) -> Array:
+    """The task gradients (K, d) whose Gramian is that of :func:`draw`; raises the same."""
     if family not in FAMILIES:
         raise unknown_name("problem family", family, FAMILIES)
     if not 1 <= size <= LARGEST_SIZE:

@@ -21,22 +21,32 @@ def load(specification: str) -> Callable[..., Any]:
     Raises :class:`~mtlbench.errors.InputError`, one sentence with the nearest name, where there is no such module or
     function, the module cannot be imported, or what is found cannot be called.
     """
+    found = located(specification)
+    if not callable(found):
+        path = specification.partition(":")[2]
+        raise _wrong("--solver", specification, f"{path!r} is no function but of type {type(found).__name__}")
+    return found
+
+
+def located(specification: str, asked: str = "--solver") -> Any:
+    """What ``package.module:name`` names, whatever it is; raises like :func:`load`.
+
+    ``asked``: the word of the command line that it was given for, with which an error begins.
+    """
     module_name, colon, path = specification.partition(":")
     names = [*module_name.split("."), *path.split(".")]
     if not colon or not all(name.isidentifier() for name in names):
-        raise _wrong(specification, "write it as package.module:function, such as mine:solve")
+        raise _wrong(asked, specification, "write it as package.module:function, such as mine:solve")
     with _importable(Path.cwd()):
-        found: Any = _imported(specification, module_name)
+        found: Any = _imported(asked, specification, module_name)
     for name in path.split("."):
         if not hasattr(found, name):
             where = (
                 f"module {module_name!r}" if isinstance(found, ModuleType) else repr(getattr(found, "__name__", path))
             )
             callables = [other for other, value in vars(found).items() if callable(value)]
-            raise _wrong(specification, f"{where} has no function {name!r}{_nearest(name, callables)}")
+            raise _wrong(asked, specification, f"{where} has no function {name!r}{_nearest(name, callables)}")
         found = getattr(found, name)
-    if not callable(found):
-        raise _wrong(specification, f"{path!r} is no function but of type {type(found).__name__}")
     return found
 
 
@@ -54,22 +64,22 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(entry)
 
 
-def _imported(specification: str, name: str) -> ModuleType:
+def _imported(asked: str, specification: str, name: str) -> ModuleType:
     try:
         return import_module(name)
     except (Exception, SystemExit) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is None or not f"{name}.".startswith(f"{missing}."):
             said = f"{type(error).__name__}: {error}"
-            raise _wrong(specification, f"importing {name!r} failed: {' '.join(said.split())}") from error
+            raise _wrong(asked, specification, f"importing {name!r} failed: {' '.join(said.split())}") from error
     parent, _, last = missing.rpartition(".")
     if parent and not hasattr(sys.modules[parent], "__path__"):
-        raise _wrong(specification, f"{parent!r} is a module and no package: it holds no module {last!r}")
+        raise _wrong(asked, specification, f"{parent!r} is a module and no package: it holds no module {last!r}")
     # Of all modules there are, those beside the user's own files are meant.
     folders = list(sys.modules[parent].__path__) if parent else [str(Path.cwd())]
     beside = [module.name for module in iter_modules(folders)]
     where = f"the package {parent!r}" if parent else "this folder or installed"
-    raise _wrong(specification, f"there is no module {last!r} in {where}{_nearest(last, beside)}")
+    raise _wrong(asked, specification, f"there is no module {last!r} in {where}{_nearest(last, beside)}")
 
 
 def _nearest(name: str, valid: Iterable[str]) -> str:
@@ -77,5 +87,5 @@ def _nearest(name: str, valid: Iterable[str]) -> str:
     return f": did you mean {near[0]!r}?" if near else ""
 
 
-def _wrong(specification: str, why: str) -> InputError:
-    return InputError(f"--solver {specification!r}: {why}")
+def _wrong(asked: str, specification: str, why: str) -> InputError:
+    return InputError(f"{asked} {specification!r}: {why}")

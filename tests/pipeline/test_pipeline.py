@@ -236,3 +236,10 @@ def test_as_many_cells_train_at_once_as_there_are_gpus(micro, snakemake, pretend
         running += line.endswith("rule train:") - line.startswith("Finished jobid:")
         most = max(most, running)
     assert most == gpus
+
+
+def test_the_cards_of_the_peers_are_a_target_of_their_own(micro, snakemake):
+    cards = snakemake(micro, "--cores", "1", "-n", "cards")
+    assert cards.returncode == 0, cards.stderr
+    assert "results/micro/cards/cards.md" in cards.stdout
+    assert "train" not in cards.stdout
