@@ -98,7 +98,7 @@ class Benchmark(_Strict):
     device: Device = "auto"
     cells_per_gpu: Positive = 1
     precision: Precision = "fp32"
-    audit_interval: NonNegative = 50
+    audit_interval: NonNegative = 100
     datasets: Annotated[dict[str, DatasetEntry], Field(min_length=1)]
     validate_solvers: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
     cost: CostSection = Field(default_factory=CostSection)
@@ -124,7 +124,7 @@ class Cell(_Strict):
     optimizer: Optimizer | None = None
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
-    audit_interval: NonNegative = 50
+    audit_interval: NonNegative = 100
     threads: Threads = 1
     device: Device = "auto"
     cells_per_gpu: Positive = 1
