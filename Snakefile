@@ -158,6 +158,23 @@ rule problems:
         "mtlbench step problems {params.results} 2> {log}"
 
 
+# The weights of the runs beside those of the exact solver, on the Gramians that they recorded.
+rule afterwards:
+    input:
+        MARKERS,
+    output:
+        f"{B}/solvers/inner_weights.csv",
+    params:
+        results=results,
+        code=code("referee.afterwards", solver("exact")),
+    resources:
+        mem_mb=1000,
+    log:
+        f"{B}/logs/afterwards.log",
+    shell:
+        "mtlbench step afterwards {params.results} 2> {log}"
+
+
 rule judge:
     input:
         f"{B}/solvers/problems.npz",
@@ -268,6 +285,7 @@ rule write_report:
         f"{B}/solvers/verdict.json",
         f"{B}/solvers/timing.csv",
         f"{B}/solvers/traces.csv",
+        f"{B}/solvers/inner_weights.csv",
         f"{B}/toy.json",
     output:
         directory(f"{B}/plots"),

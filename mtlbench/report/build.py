@@ -24,9 +24,10 @@ def write(results: Path) -> list[Path]:
     """
     records = load.read(results)
     table = load.table(records)
-    board = leaderboard(table)
+    curves = load.curves(records)
+    board = leaderboard(table, curves=curves)
     folder = results / "plots"
-    plots.write(folder, board, metrics(table), load.curves(records), load.audits(records))
+    plots.write(folder, board, metrics(table), curves, load.audits(records))
     toy.write(results)
     story.write(folder, [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)])
     _convergence(results / "solvers", folder)
