@@ -288,13 +288,14 @@ rule write_report:
         f"{B}/solvers/inner_weights.csv",
         f"{B}/toy.json",
     output:
+        [f"{B}/study.csv"] if bench.study else [],
         directory(f"{B}/plots"),
         f"{B}/report.html",
         f"{B}/manifest.json",
     params:
         results=results,
         configuration=CONFIGURATION,
-        code=code("report.build"),
+        code=code("report.build", *([f"studies.{bench.study}"] if bench.study else [])),
     resources:
         mem_mb=2000,
     log:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mtlbench import architectures, methods, tasks
+from mtlbench import architectures, methods, studies, tasks
 from mtlbench.errors import InputError, unknown_name
 
 SINGLE_TASK = "single_task"
@@ -99,6 +99,7 @@ class Benchmark(_Strict):
     cells_per_gpu: Positive = 1
     precision: Precision = "fp32"
     audit_interval: NonNegative = 100
+    study: str | None = None
     datasets: Annotated[dict[str, DatasetEntry], Field(min_length=1)]
     validate_solvers: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
     cost: CostSection = Field(default_factory=CostSection)
@@ -218,6 +219,8 @@ def parse(content: Any, where: str) -> Benchmark:
         benchmark = Benchmark.model_validate(numbers(content))
     except ValidationError as error:
         raise _first_sentence(error, where) from None
+    if benchmark.study not in (None, *studies.names()):
+        raise unknown_name("study", benchmark.study, studies.names(), where)
     for dataset, entry in benchmark.datasets.items():
         place = f"{where}: datasets.{dataset}"
         if dataset not in tasks.names():
