@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from scipy import stats
 
 from mtlbench.analysis import differences, leaderboard, load
@@ -85,6 +86,7 @@ def draw(points: pd.DataFrame) -> Figure:
         for ax in (left, right):
             ax.set_title(str(dataset))
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(numticks=6))
             ax.xaxis.set_major_formatter(plain)
             ax.set_xlabel("median gap / min Gᵢᵢ")
     handles, labels = axes[1].get_legend_handles_labels()
