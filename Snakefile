@@ -164,6 +164,23 @@ rule problems:
         "mtlbench step problems {params.results} 2> {log}"
 
 
+# The weights of the runs beside those of the exact solver, on the Gramians that they recorded.
+rule afterwards:
+    input:
+        MARKERS,
+    output:
+        f"{B}/solvers/inner_weights.csv",
+    params:
+        results=results,
+        code=code("referee.afterwards", solver("exact")),
+    resources:
+        mem_mb=1000,
+    log:
+        f"{B}/logs/afterwards.log",
+    shell:
+        "mtlbench step afterwards {params.results} 2> {log}"
+
+
 rule judge:
     input:
         f"{B}/solvers/problems.npz",
@@ -291,15 +308,17 @@ rule write_report:
         f"{B}/solvers/verdict.json",
         f"{B}/solvers/timing.csv",
         f"{B}/solvers/traces.csv",
+        f"{B}/solvers/inner_weights.csv",
         f"{B}/toy.json",
     output:
+        [f"{B}/study.csv"] if bench.study else [],
         directory(f"{B}/plots"),
         f"{B}/report.html",
         f"{B}/manifest.json",
     params:
         results=results,
         configuration=CONFIGURATION,
-        code=code("report.build"),
+        code=code("report.build", *([f"studies.{bench.study}"] if bench.study else [])),
     resources:
         mem_mb=2000,
     log:

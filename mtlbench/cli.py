@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--threads", type=_positive, choices=range(1, 1025), metavar="N", default=1)
     sub.add_argument("--learning-rate", type=float, help="instead of the dataset's protocol")
     sub.add_argument("--step-size-adapter", type=float, default=0.0, metavar="RATE", help="adapt the step size; 0: no")
-    sub.add_argument("--audit-interval", type=_non_negative, default=50, help="steps between audits; 0: none")
+    sub.add_argument("--audit-interval", type=_non_negative, default=100, help="steps between audits; 0: none")
     sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the method")
     sub.add_argument("--parameter", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the dataset")
     sub.add_argument("--out", type=Path, metavar="DIR", help="default: results/train/DATASET/METHOD/seed-N")

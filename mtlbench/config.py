@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mtlbench import architectures, methods, tasks
+from mtlbench import architectures, methods, studies, tasks
 from mtlbench.errors import InputError, unknown_name
 
 SINGLE_TASK = "single_task"
@@ -103,7 +103,8 @@ class Benchmark(_Strict):
     device: Device = "auto"
     cells_per_gpu: Positive = 1
     precision: Precision = "fp32"
-    audit_interval: NonNegative = 50
+    audit_interval: NonNegative = 100
+    study: str | None = None
     datasets: Annotated[dict[str, DatasetEntry], Field(min_length=1)]
     validate_solvers: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
     cost: CostSection = Field(default_factory=CostSection)
@@ -131,7 +132,7 @@ class Cell(_Strict):
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
     step_size_adapter: AdapterRate = 0.0
-    audit_interval: NonNegative = 50
+    audit_interval: NonNegative = 100
     threads: Threads = 1
     device: Device = "auto"
     cells_per_gpu: Positive = 1
@@ -225,6 +226,8 @@ def parse(content: Any, where: str) -> Benchmark:
         benchmark = Benchmark.model_validate(numbers(content))
     except ValidationError as error:
         raise _first_sentence(error, where) from None
+    if benchmark.study not in (None, *studies.names()):
+        raise unknown_name("study", benchmark.study, studies.names(), where)
     for dataset, entry in benchmark.datasets.items():
         place = f"{where}: datasets.{dataset}"
         if dataset not in tasks.names():

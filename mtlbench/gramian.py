@@ -23,8 +23,8 @@ _LANES = 64
 
 
 def gramian(rows: Rows, other: Rows | None = None) -> Array:
-    """G = J Jᵀ, or J₁ J₂ᵀ with ``other``: float64 (K, K) on the host, from K tuples of tensors that share
-    their shapes.
+    """G = J Jᵀ, or J₁ J₂ᵀ with ``other`` of L rows: float64 (K, K) or (K, L) on the host, from tuples of tensors
+    that share their shapes.
 
     Products and sums are in float64 whatever the gradients are: float32 sums have no useful bound. Of gradients that
     are all of one size every addition rounds the same way, and after 16384 of them an entry is off by 2e-5 d_i d_j.
@@ -46,7 +46,7 @@ def host_gramian(rows: Rows, other: Rows | None, *more: Tensor, over_ranks: bool
 def _product(rows: Rows, other: Rows | None, over_ranks: bool) -> Tensor:
     device = rows[0][0].device
     add = _add_on_host if device.type == "cpu" else _add_on_device
-    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=device)
+    total = torch.zeros(len(rows), len(rows if other is None else other), dtype=torch.float64, device=device)
     for column in range(len(rows[0])):
         add(total, _flat(rows, column), None if other is None else _flat(other, column))
     if other is None:

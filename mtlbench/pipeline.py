@@ -124,6 +124,7 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
     cell.add_argument("--configuration", help="the digest of the cell that is meant")
     cell.add_argument("--died", metavar="STATUS", help="record that the cell's process ended with this status")
     step("problems", _problems)
+    step("afterwards", _afterwards)
     step("judge", _judge, "algorithm")
     step("verdict", _verdict)
     step("timing", _timing)
@@ -171,6 +172,17 @@ def _problems(options: argparse.Namespace) -> int:
     restart_with_threads(1)
     settings = problems.Settings(**config.load_resolved(options.results).validate_solvers.model_dump())
     problems.build(options.results / "solvers", settings, recorded=options.results / "runs")
+    return 0
+
+
+def _afterwards(options: argparse.Namespace) -> int:
+    """Solve the inner problems that the runs recorded once more, exactly, and compare."""
+    from mtlbench.cli import restart_with_threads
+    from mtlbench.referee import afterwards
+
+    restart_with_threads(1)
+    text = afterwards.compare(options.results).to_csv(index=False, lineterminator="\n")
+    write_atomically(options.results / "solvers" / afterwards.FILE, text)
     return 0
 
 

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtlbench.analysis.seesaw import rates
 from mtlbench.analysis.statistics import Interval, change, directions, mean_rank, paired_t_interval, ranks
 
 SINGLE_TASK = "single_task"
 EQUAL = "equal"
 GROUP = ["dataset", "architecture"]
+MEANS = ("update_conflict_rate", "predicted_rise_rate", "realised_rise_rate", "median_stationarity")
+SUMS = ("zero_task_events", "inner_solves", "inner_solves_outside")
 
 
 def metrics(table: pd.DataFrame) -> pd.DataFrame:
@@ -21,24 +24,26 @@ def metrics(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop_duplicates([*GROUP, "task", "metric"])[columns].reset_index(drop=True)
 
 
-def leaderboard(table: pd.DataFrame, all_metrics: bool = False) -> pd.DataFrame:
+def leaderboard(table: pd.DataFrame, all_metrics: bool = False, curves: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row per (dataset, architecture, label), on the test split; every mean has a ``..._half_width``
     column.
 
-    ``table`` is :func:`mtlbench.analysis.load.runs`. Columns: runs, done, diverged, failed, reason;
+    ``table`` is :func:`mtlbench.analysis.load.runs`, ``curves`` :func:`mtlbench.analysis.load.curves`, without which
+    no seesaw rate is known. Columns: runs, done, diverged, failed, reason;
     ``seeds``, how many seeds Delta-m is over; delta_m and delta_m_vs_equal (percent, lower is better);
     mean_rank over the tasks' main metrics (single-task networks are the reference and are not ranked);
-    the audit's conflict_rate, noise_floor, excess_conflict, update_conflict_rate and median_stationarity
-    (means over runs), smallest_cosine and worst_gap (over all runs), zero_task_events (their sum); then
-    ``<task>.<metric>``, the main metrics or all of them. Intervals are 95 % paired t over
-    seeds, NaN with fewer than two.
+    the audit's conflict_rate, noise_floor, excess_conflict, update_conflict_rate, predicted_rise_rate,
+    realised_rise_rate and median_stationarity (means over runs), smallest_cosine and worst_gap (over all runs),
+    zero_task_events, inner_solves and inner_solves_outside (their sums); seesaw_rate
+    (:mod:`mtlbench.analysis.seesaw`); then ``<task>.<metric>``, the main metrics or all of them. Intervals are 95 %
+    paired t over seeds, NaN with fewer than two.
 
     Rows are sorted by dataset; first the single-task reference, then methods whose runs all ended, by
     Delta-m, then those with broken runs: the mean over the survivors of a method that diverges must not
     lead the table.
     """
     test = table[table["split"] == "test"]
-    boards = [_board(key, part, all_metrics) for key, part in test.groupby(GROUP, sort=True)]
+    boards = [_board(key, part, all_metrics, curves) for key, part in test.groupby(GROUP, sort=True)]
     return pd.concat(boards, ignore_index=True)
 
 
@@ -70,7 +75,7 @@ def overall(table: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
     return result.join(per_dataset, how="left").rename_axis("label").reset_index()
 
 
-def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool) -> pd.DataFrame:
+def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool, curves: pd.DataFrame | None) -> pd.DataFrame:
     values, higher_is_better = _by_label(part), directions(part)
     reference = values.get(SINGLE_TASK)
     against_equal = _differences(values, higher_is_better, EQUAL)
@@ -78,6 +83,7 @@ def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool) -> pd.DataFrame
     shown = metrics(part) if all_metrics else metrics(part)[lambda frame: frame["main"]]
     unknown = Interval(np.nan, np.nan, 0)
     assert isinstance(key, tuple)
+    seesaws = _seesaws(key, part, curves)
     rows = []
     # Sums of floats depend on their order, and the order of the runs must not matter.
     runs = part.drop_duplicates(["label", "seed"]).sort_values(["label", "seed"])
@@ -97,14 +103,23 @@ def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool) -> pd.DataFrame
         row |= _columns("mean_rank", rank_of.get(str(label), unknown))
         row |= {name: per_run[name].mean() for name in ("conflict_rate", "noise_floor")}
         row |= _columns("excess_conflict", paired_t_interval(per_run["excess_conflict"]))
-        row |= {name: per_run[name].mean() for name in ("update_conflict_rate", "median_stationarity")}
+        row |= {name: per_run[name].mean() for name in MEANS}
         row |= {"smallest_cosine": per_run["smallest_cosine"].min(), "worst_gap": per_run["worst_gap"].max()}
-        row["zero_task_events"] = per_run["zero_task_events"].sum(min_count=1)
+        row |= {name: per_run[name].sum(min_count=1) for name in SUMS}
+        row |= _columns("seesaw_rate", paired_t_interval(seesaws.get(str(label), ())))
         row["reason"] = _reasons(per_run)
         for task, metric in shown[["task", "metric"]].itertuples(index=False):
             row |= _columns(f"{task}.{metric}", paired_t_interval(own[task, metric]))
         rows.append(row)
     return _sorted(pd.DataFrame(rows))
+
+
+def _seesaws(key: tuple[Any, ...], part: pd.DataFrame, curves: pd.DataFrame | None) -> dict[str, pd.Series]:
+    """The seesaw rates of every label by seed; none without curves."""
+    if curves is None:
+        return {}
+    found = rates(curves[(curves[GROUP] == list(key)).all(axis=1)], metrics(part))
+    return {str(label): own for label, own in found.groupby(level="label")}
 
 
 def _by_label(test: pd.DataFrame) -> dict[str, pd.DataFrame]:

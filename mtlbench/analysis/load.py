@@ -24,10 +24,14 @@ AUDIT = [
     "noise_floor",
     "excess_conflict",
     "update_conflict_rate",
+    "predicted_rise_rate",
+    "realised_rise_rate",
     "smallest_cosine",
     "worst_gap",
     "median_stationarity",
     "zero_task_events",
+    "inner_solves",
+    "inner_solves_outside",
 ]
 CURVE_COLUMNS = ["epoch", "split", "task", "metric", "value"]
 AUDIT_COLUMNS = [
@@ -60,10 +64,14 @@ class Audit(BaseModel):
     noise_floor: float | None = None
     excess_conflict: float | None = None
     update_conflict_rate: float | None = None
+    predicted_rise_rate: float | None = None
+    realised_rise_rate: float | None = None
     smallest_cosine: float | None = None
     worst_gap: float | None = None
     median_stationarity: float | None = None
     zero_task_events: int | None = None
+    inner_solves: int | None = None
+    inner_solves_outside: int | None = None
 
 
 class Run(BaseModel):

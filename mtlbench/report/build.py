@@ -9,7 +9,7 @@ from mtlbench.analysis.leaderboard import leaderboard, metrics
 from mtlbench.referee import plots as referee_plots
 from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
-from mtlbench.report import html, manifest, plots, story, toy
+from mtlbench.report import html, manifest, plots, story, study, toy
 from mtlbench.report.style import canvas
 
 RECORDED = 200
@@ -24,12 +24,14 @@ def write(results: Path) -> list[Path]:
     """
     records = load.read(results)
     table = load.table(records)
-    board = leaderboard(table)
+    curves = load.curves(records)
+    board = leaderboard(table, curves=curves)
     folder = results / "plots"
-    plots.write(folder, board, metrics(table), load.curves(records), load.audits(records))
+    plots.write(folder, board, metrics(table), curves, load.audits(records))
     toy.write(results)
     story.write(folder, [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)])
     _convergence(results / "solvers", folder)
+    study.write(results, records)
     page = html.write(results, records, table, board)
     return [page, manifest.write(results)]
 

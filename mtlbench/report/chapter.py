@@ -13,6 +13,10 @@ from mtlbench.errors import CheckFailed
 
 RECORDED = ("collection", "recorded")
 ACCURACY_COLUMNS = ["family", "size", "algorithm", "iterations", "converged", "relative_gap"]
+INNER_COLUMNS = [
+    *("dataset", "label", "problems", "worst_relative_gap"),
+    *("worst_distance", "worst_moved_weight", "median_distance"),
+]
 TIMING_COLUMNS = ["algorithm", "family", "size", "median_us"]
 
 
@@ -75,6 +79,19 @@ def accuracy(results: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     frame = csv(path, ACCURACY_COLUMNS, key="algorithm")
     recorded = frame["family"].isin(RECORDED)
     return _accuracy(frame[~recorded]), _accuracy(frame[recorded])
+
+
+def afterwards(results: Path) -> list[dict[str, Any]]:
+    """The weights of the runs beside those of ``exact``, a row per dataset and label, the worst over its seeds."""
+    path = results / "solvers" / "inner_weights.csv"
+    if not path.exists():
+        return []
+    frame = csv(path, INNER_COLUMNS, key="problems")
+    keys = ["dataset", "label"]
+    found = frame.groupby(keys, sort=True)[["worst_relative_gap", "worst_distance", "worst_moved_weight"]].max()
+    found["median_distance"] = frame.groupby(keys)["median_distance"].median()
+    found["problems"] = frame.groupby(keys)["problems"].sum()
+    return found.reset_index().to_dict("records")
 
 
 def timing(results: Path) -> pd.DataFrame | None:

@@ -16,14 +16,14 @@ from mtlbench.analysis.leaderboard import SINGLE_TASK, leaderboard, overall
 from mtlbench.analysis.load import Run
 from mtlbench.errors import InputError
 from mtlbench.files import write_atomically
-from mtlbench.report import chapter, story, summary
+from mtlbench.report import audits, chapter, story, study, summary
 from mtlbench.report.leaderboard import FOOT
 from mtlbench.report.svg import inline, natural_width
 from mtlbench.report.tables import costs, tables
 from mtlbench.report.template import render
 
 # The pictures of this report; whatever else lies in plots/ was drawn by the referee.
-OWN = ("leaderboard", "curves-", "conflict-", "toy", "story")
+OWN = ("leaderboard", "curves-", "conflict-", "toy", "story", "study")
 TITLES = {
     "solvers_gap": "Duality gap against iterations",
     "solvers_bound": "Distance from the optimum against iterations, with the theory's bounds",
@@ -55,6 +55,7 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         summary=summary.sentences(table, board),
         overall=overall(table, board),
         tables=tables(table, board, cost),
+        audits=audits.tables(board),
         details=tables(table, leaderboard(table, all_metrics=True), None),
         foot=FOOT,
         figures=figures,
@@ -63,6 +64,8 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         promises=chapter.promises(found) if found else [],
         accuracy=families,
         recorded=recorded,
+        study=study.chapter(results),
+        afterwards=chapter.afterwards(results),
         timing=timing,
         broken=[run for run in records if run.status != "done"],
         methods=_methods(records),

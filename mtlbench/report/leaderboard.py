@@ -28,8 +28,9 @@ def write(results: Path) -> list[Path]:
 
     Raises :class:`~mtlbench.errors.InputError` naming the file when a run or ``cost.csv`` cannot be read.
     """
-    table = load.runs(results)
-    board = leaderboard(table)
+    records = load.read(results)
+    table = load.table(records)
+    board = leaderboard(table, curves=load.curves(records))
     shown = tables(table, board, costs(results))
     contents = {
         "csv": to_csv(board),

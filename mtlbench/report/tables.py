@@ -135,7 +135,7 @@ def _row(row: dict[str, Any], shown: list[Any], cost: pd.DataFrame | None, best:
     entries += [
         _interval(row, "excess_conflict", {}),
         *(
-            Entry(number(row[name], 2), _known(row[name]))
+            Entry(number(row[name], 2), known(row[name]))
             for name in ("update_conflict_rate", "median_stationarity", "worst_gap")
         ),
     ]
@@ -151,14 +151,14 @@ def _interval(row: dict[str, Any], name: str, best: dict[str, float], text: str 
     mean, half = row[name], row[f"{name}_half_width"]
     kind = "best" if row["label"] != SINGLE_TASK and best.get(name) == mean else ""
     bounds = (None, None) if math.isnan(half) else (mean - half, mean + half)
-    return Entry(text or with_interval(mean, half), _known(mean), kind, *bounds)
+    return Entry(text or with_interval(mean, half), known(mean), kind, *bounds)
 
 
 def _against_equal(row: dict[str, Any]) -> Entry:
     mean, half = row["delta_m_vs_equal"], row["delta_m_vs_equal_half_width"]
     text = with_interval(mean, half)
     if math.isnan(half):
-        return Entry(text, _known(mean))
+        return Entry(text, known(mean))
     if abs(mean) <= half:
         return Entry(f"{SAME} {text}", mean, "same", mean - half, mean + half)
     return Entry(text, mean, "better" if mean < 0 else "worse", mean - half, mean + half)
@@ -169,7 +169,7 @@ def _cost(label: str, cost: pd.DataFrame) -> list[Entry]:
         return [Entry(NOTHING), Entry(NOTHING)]
     row = cost.loc[label]
     seconds, memory = float(row["seconds_per_step_median"]), float(row["peak_memory_mib"])
-    return [Entry(duration(seconds), _known(seconds)), Entry(number(memory), _known(memory))]
+    return [Entry(duration(seconds), known(seconds)), Entry(number(memory), known(memory))]
 
 
 def _best(board: pd.DataFrame, shown: list[Any]) -> dict[str, float]:
@@ -209,7 +209,8 @@ def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:
     return notes
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
+    """``value``, or None where there is no number."""
     return None if math.isnan(value) else float(value)
 
 

@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from mtlbench import gradients
+from mtlbench.gramian import to_host
 from mtlbench.methods.method import Method, UndefinedLoss
 from mtlbench.solvers import InvalidGramian
 from mtlbench.tasks.dataset import Split, Task
-from mtlbench.training.audit import Audit, measure
+from mtlbench.training.audit import Audit, Changes, measure
 from mtlbench.training.evaluation import Diverged, Metrics, evaluate, score
-from mtlbench.training.runtime import autocast, call_aside, forked
+from mtlbench.training.runtime import autocast, call_aside, forked, random_state, replayed
 from mtlbench.training.seeding import seed_global
 from mtlbench.training.step_size import StepSize
 
@@ -98,19 +99,23 @@ def train_step(state: State, batches: Sequence[Split], recipe: Recipe) -> gradie
     """One update from one batch, or from as many as the method wants; the last one makes the direction."""
     state.optimizer.zero_grad(set_to_none=True)
     *others, batch = batches
+    audited = state.audit.due(state.step)
     forwards = [forward(state, other, recipe, aside=True) for other in others]
+    masks = random_state(batch.inputs.device) if audited else ()
     forwards.append(forward(state, batch, recipe))
-    losses, _ = forwards[-1]
     measured = None
-    if state.audit.due(state.step):
-        changed = state.method.needs == "jacobian"
-        measured = measure(losses, lambda half: part_losses(state, batch, half, 2, recipe), keep=changed)
+    if audited:
+        measured = measure(forwards[-1][0], lambda half: part_losses(state, batch, half, 2, recipe))
     record = _gradients(state, forwards, batch, recipe)
-    if measured is not None:
-        state.audit.add(state.step, state.epoch + 1, measured, state.method, record)
+    state.audit.count(state.method)
     if state.step_size is not None:
         state.step_size.adapt(state.optimizer)
     state.optimizer.step()
+    if measured is not None:
+        with torch.no_grad(), replayed(batch.inputs.device, masks):
+            after = to_host(torch.stack(forward(state, batch, recipe, aside=True)[0]))[0]
+        changes = Changes(measured.predicted(), after - record.losses)
+        state.audit.add(state.step, state.epoch + 1, measured, changes, state.method, record)
     if state.method.needs == "losses_after":
         with torch.no_grad(), forked(batch.inputs.device):
             state.method.observe(torch.stack(forward(state, batch, recipe, aside=True)[0]))

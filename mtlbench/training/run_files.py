@@ -19,7 +19,7 @@ import numpy as np
 
 from mtlbench.files import digest, write_atomically, write_json
 from mtlbench.runs import RUN
-from mtlbench.training.audit import COLUMNS, Audit
+from mtlbench.training.audit import COLUMNS, TASK_COLUMNS, Audit
 from mtlbench.training.loop import Curve
 
 TIME = "run.time.json"
@@ -59,9 +59,9 @@ def write(
 
 
 def _audit_csv(audit: Audit, tasks: Sequence[str]) -> str:
-    weights = audit.stacked()["weights"]
-    lines = ([row[name] for name in COLUMNS] + list(w) for row, w in zip(audit.rows, weights, strict=True))
-    return _csv((*COLUMNS, *(f"weight_{task}" for task in tasks)), lines)
+    by_task = audit.by_task().reshape(len(audit.rows), -1)
+    lines = ([row[name] for name in COLUMNS] + list(own) for row, own in zip(audit.rows, by_task, strict=True))
+    return _csv((*COLUMNS, *(f"{column}_{task}" for column in TASK_COLUMNS for task in tasks)), lines)
 
 
 def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:

@@ -59,6 +59,21 @@ def forked(device: torch.device) -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
+def random_state(device: torch.device) -> tuple[Tensor, ...]:
+    """The random state of the CPU, and of ``device`` where that is a GPU."""
+    return (torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else []))
+
+
+@contextmanager
+def replayed(device: torch.device, state: tuple[Tensor, ...]) -> Iterator[None]:
+    """Random draws inside repeat those that followed :func:`random_state`, and leave no trace."""
+    with forked(device):
+        torch.set_rng_state(state[0])
+        for own in state[1:]:
+            torch.cuda.set_rng_state(own, device)
+        yield
+
+
 def call_aside(model: nn.Module, inputs: Tensor) -> Any:
     """``model(inputs)`` on copies of the model's buffers, so that running statistics do not see this pass.
 

@@ -14,7 +14,7 @@ from mtlbench import methods
 from mtlbench.runs import read
 from mtlbench.solvers import min_norm
 from mtlbench.training import audit
-from mtlbench.training.audit import COLUMNS, Audit, Measured
+from mtlbench.training.audit import COLUMNS, TASK_COLUMNS, Audit, Changes, Measured
 from mtlbench.training.cell import run_cell
 
 
@@ -87,7 +87,8 @@ def test_the_summary_is_the_mean_above_the_noise_floor():
     alone = np.array([1.0, 0.0, 0.0])  # descends for task 0, ascends for task 1
     for step, cross, weights in ((0, CROSS, WEIGHTS), (5, np.abs(CROSS), alone)):
         done = SimpleNamespace(weights=weights, gramian=ROWS @ ROWS.T)
-        record.add(step, 1, Measured(ROWS @ ROWS.T, cross), methods.get("mgda"), done)
+        change = np.array([-1.0, -2.0, 0.5 if step else 0.0])  # the loss of task 2 rises in the second step
+        record.add(step, 1, Measured(ROWS @ ROWS.T, cross), Changes(change, -change), methods.get("mgda"), done)
     summary = record.summary(zero_task_events=2)
     assert summary["steps"] == 2
     assert summary["interval"] == 5
@@ -98,6 +99,8 @@ def test_the_summary_is_the_mean_above_the_noise_floor():
     assert summary["smallest_update_cosine"] == pytest.approx(-0.5)
     assert summary["worst_gap"] == pytest.approx(4.0 + 1.0)  # of the second step: (4 − (−1)) / 1
     assert summary["zero_task_events"] == 2
+    assert summary["predicted_rise_rate"] == 0.5
+    assert summary["realised_rise_rate"] == 1
     assert Audit(5).summary(0) is None
 
 
@@ -107,13 +110,17 @@ def test_the_recorded_arrays_bear_out_the_table(method, tiny, tiny_cell, tmp_pat
     run_cell(cell, tmp_path)
     table = pd.read_csv(folder(cell, tmp_path) / "audit.csv")
     arrays = np.load(folder(cell, tmp_path) / "audit.npz")
-    assert list(table.columns) == [*COLUMNS, "weight_a", "weight_b", "weight_c"]
+    assert list(table.columns) == [*COLUMNS, *(f"{column}_{task}" for column in TASK_COLUMNS for task in "abc")]
     assert list(table.step) == list(arrays["steps"]) == [0, 3, 6, 9, 12, 15]  # 4 epochs of 4 steps
     assert list(table.epoch) == [1, 1, 2, 3, 4, 4]
     assert ("solver_gramians" in arrays) == (method != "equal")
     for i, row in table.iterrows():
         gramian, weights, cross = (arrays[name][i] for name in ("gramians", "weights", "half_cross"))
         np.testing.assert_allclose(row[["weight_a", "weight_b", "weight_c"]].astype(float), weights, rtol=1e-12)
+        norms = np.sqrt(np.diag(gramian))
+        np.testing.assert_allclose(row[["norm_a", "norm_b", "norm_c"]].astype(float), norms, rtol=1e-12)
+        for column in ("predicted", "realised"):
+            assert [row[f"{column}_{task}"] for task in "abc"] == arrays[column][i].tolist()
         assert row.smallest_product == pytest.approx((gramian @ weights).min(), rel=1e-12)
         assert row.conflict == pytest.approx(np.mean([gramian[0, 1] < 0, gramian[0, 2] < 0, gramian[1, 2] < 0]))
         assert row.same_task_conflict == pytest.approx(np.mean(np.diag(cross) < 0))
@@ -129,6 +136,8 @@ def test_the_recorded_arrays_bear_out_the_table(method, tiny, tiny_cell, tmp_pat
         same = np.allclose(arrays["gramians"], arrays["solver_gramians"], rtol=1e-5)
         assert same == (method == "mgda")
     summary = read(folder(cell, tmp_path))["audit"]
+    assert summary["predicted_rise_rate"] == np.mean((arrays["predicted"] > 0).any(axis=1))
+    assert (summary["inner_solves"], summary["inner_solves_outside"]) == (0 if method == "equal" else 16, 0)
     assert summary["excess_conflict"] == pytest.approx((table.cross_half_conflict - table.same_task_conflict).mean())
 
 
@@ -153,6 +162,36 @@ def test_measured_gramians_are_those_of_the_losses_in_float64():
     whole, first, second = (np.stack([gradient(p, i) for i in range(2)]) for p in (slice(None), *parts))
     np.testing.assert_allclose(measured.gramian, whole @ whole.T, rtol=1e-12)
     np.testing.assert_allclose(measured.half_cross, first @ second.T, rtol=1e-12)
+
+    # The prediction is exact in the limit of a small step, of the heads as well.
+    before = [loss.item() for loss in losses(slice(None))]
+    with torch.no_grad():
+        for parameter in (shared, *heads):
+            parameter.add_(1e-7 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    realised = [loss.item() - old for loss, old in zip(losses(slice(None)), before, strict=True)]
+    np.testing.assert_allclose(measured.predicted(), realised, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["equal", "mgda"])
+def test_what_comes_of_a_small_step_is_what_was_predicted(method, tiny, tiny_cell, tmp_path):
+    """With dropout in the network: other masks would change the losses by much more than the step does."""
+    cell = tiny_cell(method, optimizer="sgd", learning_rate=1e-6, weight_decay=0.0, audit_interval=5)
+    run_cell(cell, tmp_path)
+    arrays = np.load(folder(cell, tmp_path) / "audit.npz")
+    scale, rounding = np.abs(arrays["predicted"]).max(axis=0), 3e-7 * np.array([1, 900, 1])  # of a loss in float32
+    assert np.all(np.abs(arrays["realised"] - arrays["predicted"]) < 0.05 * scale + rounding)
+    if method == "equal":
+        # The shared part of the step is −rate · u; what the heads add makes every loss fall by more.
+        rate_u = 1e-6 * np.einsum("sij,sj->si", arrays["gramians"], arrays["weights"])
+        assert np.all(arrays["predicted"] <= -rate_u + 1e-3 * scale)
+
+
+def test_inner_solves_outside_their_tolerance_are_counted_at_every_step(tiny, tiny_cell, tmp_path):
+    cell = tiny_cell(method_parameters={"solver": "smooth_min", "max_iterations": 3}, method="mgda", audit_interval=7)
+    run_cell(cell, tmp_path)
+    summary = read(folder(cell, tmp_path))["audit"]
+    assert summary["inner_solves"] == 16
+    assert 0 < summary["inner_solves_outside"] <= 16
 
 
 @pytest.mark.parametrize("method", ["equal", "mgda", "mgda_ub", "modo", "excess_mtl"])

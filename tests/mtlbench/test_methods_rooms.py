@@ -11,7 +11,7 @@ import pytest
 from mtlbench import methods
 from mtlbench.errors import InputError
 from mtlbench.solvers import ball, bargaining, dual_cone, min_norm
-from mtlbench.training.audit import Audit, Measured
+from mtlbench.training.audit import Audit, Changes, Measured
 from mtlbench.training.inner import relative_gap
 
 ROOMS = tuple(name for name in methods.names() if methods.get(name).inner_problem)
@@ -459,13 +459,16 @@ def test_the_audit_knows_the_arguments_of_every_room():
         assert certificate(gramian, method.solution.weights) > 1e-3
 
 
+NONE = Changes(np.zeros(4), np.zeros(4))
+
+
 def test_a_projection_that_ends_at_the_edge_of_the_cone_is_no_conflict():
     record, products = Audit(1), []
     for rows in conflicting():
         method, weights = step("dualproj", rows)
         gramian = rows @ rows.T
         products.append((gramian @ weights).min())
-        record.add(0, 1, Measured(gramian, gramian), method, SimpleNamespace(weights=weights, gramian=gramian))
+        record.add(0, 1, Measured(gramian, gramian), NONE, method, SimpleNamespace(weights=weights, gramian=gramian))
     assert min(products) < 0  # by rounding alone
     assert record.summary(0)["update_conflict_rate"] == 0
     assert record.summary(0)["worst_gap"] < 1e-9

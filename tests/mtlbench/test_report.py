@@ -83,10 +83,15 @@ def _write_run(
         "conflict_rate": 0.4 + 0.05 * own.normal(),
         "noise_floor": 0.2,
         "excess_conflict": 0.15 + 0.05 * own.normal(),
+        "update_conflict_rate": 0.25,
+        "predicted_rise_rate": 0.375,
+        "realised_rise_rate": 0.5,
         "smallest_cosine": -0.4,
         "worst_gap": 1e-13 * (index + 1) * (seed + 1) if inner else None,
         "median_stationarity": 0.1,
         "zero_task_events": 0,
+        "inner_solves": 160 if inner else 0,
+        "inner_solves_outside": 7 * (method != label) if inner else 0,
     }
     run = {
         "benchmark": folder.name,

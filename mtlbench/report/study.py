@@ -1,0 +1,75 @@
+"""The chapter of a benchmark's study: ``study.csv``, the picture ``study``, and what the page shows of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mtlbench import config, studies
+from mtlbench.analysis.load import Run, csv
+from mtlbench.files import write_atomically
+from mtlbench.report.format import NOTHING, number, with_interval
+from mtlbench.report.style import canvas, save
+from mtlbench.report.tables import Column, Entry, Table, known
+
+FILE = "study.csv"
+HALF_WIDTH = "_half_width"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What the page shows of a study; the picture is ``plots/study.svg``."""
+
+    title: str
+    question: str
+    caption: str
+    findings: list[str]
+    tables: list[Table]
+
+
+def write(results: Path, records: list[Run]) -> None:
+    """Write the table and the picture of the study that the benchmark's ``config.json`` names, if it names one."""
+    name = _name(results)
+    if name is None:
+        return
+    study = studies.get(name)
+    points = study.measure(records)
+    text = study.table(points).to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    write_atomically(results / FILE, text)
+    if not points.empty:
+        with canvas():
+            save(study.draw(points), results / "plots", "study")
+
+
+def chapter(results: Path) -> Chapter | None:
+    """The chapter of the study, from ``study.csv``; None where the benchmark has none."""
+    name = _name(results)
+    if name is None:
+        return None
+    study = studies.get(name)
+    table = csv(results / FILE, ["dataset", *study.columns], key="dataset")
+    tables = [_table(str(dataset), part, study.columns) for dataset, part in table.groupby("dataset")]
+    return Chapter(study.title, study.question, study.caption, study.findings(table), tables)
+
+
+def _name(results: Path) -> str | None:
+    return config.load_resolved(results).study if (results / "config.json").is_file() else None
+
+
+def _table(dataset: str, part: pd.DataFrame, meanings: dict[str, str]) -> Table:
+    columns = [Column(name.replace("_", " "), meaning, "") for name, meaning in meanings.items()]
+    rows = [[_entry(row, name) for name in meanings] for row in part.to_dict("records")]
+    return Table(dataset, "", columns, rows)
+
+
+def _entry(row: dict[str, object], name: str) -> Entry:
+    value, half = row[name], row.get(f"{name}{HALF_WIDTH}")
+    if isinstance(value, str):
+        return Entry(value)
+    assert isinstance(value, int | float)
+    if isinstance(half, float):
+        return Entry(with_interval(value, half), known(value))
+    whole = float(value).is_integer() and abs(value) < 1e6
+    return Entry(NOTHING if pd.isna(value) else f"{value:.0f}" if whole else number(value, 2), known(value))
