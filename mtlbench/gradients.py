@@ -180,20 +180,20 @@ def _gramian_step(
     rows, rest = _differentiate(losses, targets, context.scale, keep=bool(targets.later))
     (means,) = averaged((losses.values,))
     # Only a scaler minds a broken head: it would skip the step after the method has moved on.
-    marks = _marks(rest, means) if context.scaled else torch.zeros_like(means)
+    scaling = (_marks(rest, means), context.scale) if context.scaled else ()
     if method.needs == "jacobian":
         # The method's buffers must not see a broken step: the rows are looked at before the method is called.
-        values, broken = to_host(means, marks + _marks(rows, means))
-        if not (context.usable("the loss", values) and context.usable("the gradient", broken)):
+        values, *broken = to_host(means, _marks(rows, means), *scaling[:1])
+        if not (context.usable("the loss", values) and context.usable("the gradient", sum(broken))):
             return _skip(targets.parameters(), values)
         rows = method.rows(rows, means)
     if not low:
         total = product(*(*others, rows)[:2], over_ranks=apart)
-    matrix, values, broken, scale = to_host(total, means, marks, context.scale)
-    broken += np.diagonal(matrix)
-    if not (context.usable("the loss", values) and context.usable("the gradient", broken)):
+    matrix, values, *more = to_host(total, means, *scaling)
+    if not (context.usable("the loss", values) and context.usable("the gradient", sum(more[:1], np.diagonal(matrix)))):
         return _skip(targets.parameters(), values)
-    matrix /= scale**2
+    if context.scaled:
+        matrix /= more[1] ** 2
     weights = method.weights(gramian=matrix, losses=values)
     _update(losses, targets, rows, rest, weights, context, method.head_weights == "same")
     return StepRecord(weights, matrix, values)

@@ -139,6 +139,8 @@ def _add_on_device(total: Tensor, left: list[Tensor], right: list[Tensor] | None
 
 def to_host(*tensors: Tensor) -> list[Array]:
     """The tensors as float64 numpy arrays, in one copy from the device."""
+    if all(tensor.device.type == "cpu" for tensor in tensors):
+        return [tensor.detach().to(torch.float64, copy=True).numpy() for tensor in tensors]
     flat = torch.cat([tensor.detach().reshape(-1).double() for tensor in tensors]).cpu().numpy()
     arrays, end = [], 0
     for tensor in tensors:

@@ -167,7 +167,7 @@ def _walk(roots: Sequence[Tensor | GradientEdge], stop: Collection[Tensor]) -> t
             following = node.next_functions
             if not following and hasattr(node, "variable"):
                 found[node] = node.variable
-            waiting += [below for below in following if below[0] is not None]
+            waiting += [(child, index) for child, index in following if child is not None]
     if len(roots) == 1:
         return Reach(tuple(found.values()), ((),)), parts
     shared = tuple(leaf for node, leaf in found.items() if owner[node] == _SHARED)

@@ -35,7 +35,7 @@ def last_layer(roots: Sequence[Tensor | GradientEdge], shared: Iterable[Tensor])
     :class:`~mtlbench.errors.InputError` where it cannot be told.
     """
     orders = [_below(start(root)[0]) for root in roots]
-    reached = [{id(node.variable) for node in order if _is_leaf(node)} for order in orders]
+    reached = [{id(leaf) for node in order if (leaf := _leaf(node)) is not None} for order in orders]
     parameters = {id(tensor): tensor for tensor in shared if all(id(tensor) in found for found in reached)}
     if not parameters:
         raise InputError("no shared parameter is reached by all losses, so that there is no last shared layer")
@@ -51,12 +51,14 @@ def last_layer(roots: Sequence[Tensor | GradientEdge], shared: Iterable[Tensor])
 def _top(order: Sequence[Node], parameters: AbstractSet[int]) -> set[int]:
     """The ids of the parameters that the highest of the nodes in ``order`` holds."""
     users = [node for node in order if _held(node, parameters)]
+    if not users:
+        return set(parameters)  # the loss is a parameter itself
     # It comes after all that lies below it; whether that is everything has to be seen.
-    top = users[-1]
-    beside = set(users).difference(_below(top))
+    top, below = users[-1], set(_below(users[-1]))
+    beside = [node.name() for node in users if node not in below]
     if beside:
         raise InputError(
-            f"operations with shared parameters stand side by side ({top.name()}, {beside.pop().name()}), so that "
+            f"operations with shared parameters stand side by side ({top.name()}, {beside[-1]}), so that "
             'there is no last shared layer: choose level="shared" or level="representation"'
         )
     if top.name() == _COMPILED:
@@ -73,8 +75,8 @@ def _held(node: Node, parameters: AbstractSet[int]) -> set[int]:
     waiting, results = [child for child, _ in node.next_functions if child is not None], []
     while waiting:
         child = waiting.pop()
-        if _is_leaf(child):
-            held |= {id(child.variable)} & parameters
+        if (leaf := _leaf(child)) is not None:
+            held |= {id(leaf)} & parameters
         elif child.name() in _CARRIERS:
             waiting += [below for below, _ in child.next_functions if below is not None]
         else:
@@ -100,5 +102,6 @@ def _below(root: Node) -> list[Node]:
     return order
 
 
-def _is_leaf(node: Node) -> bool:
-    return not node.next_functions and hasattr(node, "variable")
+def _leaf(node: Node) -> Tensor | None:
+    """The leaf tensor whose gradient ends at ``node``, if it does."""
+    return None if node.next_functions else getattr(node, "variable", None)

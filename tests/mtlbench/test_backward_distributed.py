@@ -22,7 +22,8 @@ from mtlbench import methods
 
 def gradients(name, part, memory="full", **options):
     torch.manual_seed(0)
-    trunk, heads = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4)), nn.ModuleList(nn.Linear(4, 1) for _ in range(3))
+    trunk = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4))
+    heads = nn.ModuleList(nn.Linear(4, 1) for _ in range(3))
     x, y = torch.randn(8, 3)[part], torch.randn(3, 8, 1)[:, part]
     h = trunk(x).tanh()
     losses = [10.0**i * (head(h) - y[i]).square().mean() for i, head in enumerate(heads)]
