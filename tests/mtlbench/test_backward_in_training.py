@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import mse_loss
 from torch.utils.checkpoint import checkpoint
 
 import mtlbench
 from mtlbench import methods
-from mtlbench.gradients import shared_parameters, step
+from mtlbench.gradients import shared_parameters
 
 TASKS = 3
 
@@ -222,34 +225,49 @@ def test_a_run_resumed_from_a_checkpoint_has_the_same_bytes(name, tmp_path, data
     assert train(*resumed, range(3, 6)) == expected
 
 
-def test_lightning_with_manual_optimisation(tmp_path, data):
+def blocks_of_the_page(kind):
+    page = Path(__file__).parents[2] / "docs" / "your-own-loop.md"
+    return re.findall(rf"```{kind}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_every_loop_of_the_documentation_trains():
+    seen: dict[str, object] = {}
+    first, *others = blocks_of_the_page("python")
+    exec(first, seen)
+    assert len(others) == 4
+    for block in others:
+        before = [p.detach().clone() for p in seen["encoder"].parameters()]
+        exec(block, seen)
+        assert all(not torch.equal(p, q) for p, q in zip(seen["encoder"].parameters(), before, strict=True))
+    assert seen["weights"].sum() == pytest.approx(1)
+    assert seen["method"].solution.converged
+    assert all(torch.count_nonzero(head.weight.grad) for head in seen["heads"])
+
+
+QUIET = {name: False for name in ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")}
+
+
+def test_lightning_with_manual_optimisation(tmp_path):
+    """The module of the documentation leaves the parameters that a plain loop does, and restores the method."""
     lightning = pytest.importorskip("lightning", reason="lightning is not installed")
-    x, y = data
-
-    class Module(lightning.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.automatic_optimization = False
-            self.net, self.method = Net(dense()).double(), methods.get("mgda")
-
-        def training_step(self, batch, index):
-            optimizer = self.optimizers()
-            optimizer.zero_grad()
-            mtlbench.backward(self.net(batch[0], batch[1].transpose(0, 1)), self.method)
-            optimizer.step()
-
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), lr=1e-2)
-
-    module = Module()
-    plain = deepcopy(module.net)
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y.transpose(0, 1)), batch_size=6)
-    quiet = {name: False for name in ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")}
-    lightning.Trainer(max_epochs=1, accelerator="cpu", default_root_dir=tmp_path, **quiet).fit(module, loader)
-    optimizer = torch.optim.SGD(plain.parameters(), lr=1e-2)
+    seen: dict[str, object] = {"torch": torch, "mtlbench": mtlbench, "methods": methods}
+    (block,) = blocks_of_the_page("python lightning")
+    exec(block, seen)
+    module = seen["Multitask"]()
+    plain = deepcopy(module)
+    x, y = torch.randn(12, 8), torch.randn(12, 3, 1)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=6)
+    trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", default_root_dir=tmp_path, **QUIET)
+    trainer.fit(module, loader)
+    optimizer = torch.optim.Adam(plain.parameters())
     for part in (slice(0, 6), slice(6, 12)):
+        h = plain.encoder(x[part]).relu()
         optimizer.zero_grad()
-        step(plain(x[part], y[:, part]), methods.get("mgda"))
+        mtlbench.backward([mse_loss(head(h), y[part, i]) for i, head in enumerate(plain.heads)], methods.get("mgda"))
         optimizer.step()
-    for found, expected in zip(module.net.parameters(), plain.parameters(), strict=True):
+    for found, expected in zip(module.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(found, expected)
+    module.method.zero_task_events = 5
+    trainer.save_checkpoint(tmp_path / "saved.ckpt")
+    again = seen["Multitask"].load_from_checkpoint(tmp_path / "saved.ckpt", weights_only=False)
+    assert again.method.state_dict() == module.method.state_dict()
