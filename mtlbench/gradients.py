@@ -126,9 +126,9 @@ class _Context(NamedTuple):
     scaled: bool
     names: Sequence[str] | None
 
-    def usable(self, what: str, marks: Array) -> bool:
-        """Whether all ``marks`` (one per task) are finite; without a scaler, raise if they are not."""
-        bad = np.flatnonzero(~np.isfinite(marks)).tolist()
+    def usable(self, what: str, *marks: Array) -> bool:
+        """Whether all ``marks`` (each one per task) are finite; without a scaler, raise if they are not."""
+        bad = np.flatnonzero(~np.isfinite(marks).all(axis=0)).tolist()
         if bad and not self.scaled:
             raise NonFiniteLoss(what, bad, self.names)
         return not bad
@@ -184,13 +184,13 @@ def _gramian_step(
     if method.needs == "jacobian":
         # The method's buffers must not see a broken step: the rows are looked at before the method is called.
         values, *broken = to_host(means, _marks(rows, means), *scaling[:1])
-        if not (context.usable("the loss", values) and context.usable("the gradient", sum(broken))):
+        if not (context.usable("the loss", values) and context.usable("the gradient", *broken)):
             return _skip(targets.parameters(), values)
         rows = method.rows(rows, means)
     if not low:
         total = product(*(*others, rows)[:2], over_ranks=apart)
     matrix, values, *more = to_host(total, means, *scaling)
-    if not (context.usable("the loss", values) and context.usable("the gradient", sum(more[:1], np.diagonal(matrix)))):
+    if not (context.usable("the loss", values) and context.usable("the gradient", np.diagonal(matrix), *more[:1])):
         return _skip(targets.parameters(), values)
     if context.scaled:
         matrix /= more[1] ** 2
