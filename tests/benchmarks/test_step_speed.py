@@ -1,8 +1,8 @@
 """CPU seconds per training step beside the floor: the trunk backward passes that the method declares, plus heads.
 
-A step is forward, gradients, weights and ``.grad``, on one thread. Each round runs the floor right before the
-contestant, so that both see the same machine, and both are timed in CPU time: other processes may be running. The floor
-keeps the graph between its passes, as any method that needs K gradients must. TorchJD, where it is installed, runs its
+A step is forward, gradients, weights and ``.grad``, on one thread. Methods and floors take turns, so that all see the
+same machine, and are timed in CPU time: other processes may be running. The floor keeps the graph between its passes,
+as any method that needs K gradients must. TorchJD, where it is installed, runs its
 MGDA (Frank-Wolfe, at most 100 steps) in four settings. Plain test runs make one small step of each.
 
     python tests/benchmarks/test_step_speed.py >> docs/speed.md
@@ -20,7 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from time import process_time
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -56,11 +58,11 @@ def mlp(inputs: int, width: int) -> tuple[nn.Module, int, tuple[int, ...]]:
     return nn.Sequential(*layers), width, (inputs,)
 
 
-# The trunk, and the rounds that are timed.
+# The trunk, and the turns that are timed.
 TRUNKS = {
     "LeNet": (lenet, 5),
     "MLP, 1e6": (lambda: mlp(784, 680), 9),
-    "MLP, 5e4": (lambda: mlp(64, 200), 31),
+    "MLP, 5e4": (lambda: mlp(64, 200), 41),
 }
 
 
@@ -82,7 +84,7 @@ class Model(nn.Module):
 
     def floor(self, name: str) -> Combine:
         """The trunk backward passes that the method declares, and one through every head."""
-        method = METHODS.get(name, METHODS["mgda"])()
+        method = METHODS[name]()
 
         def every_task(losses: list[Tensor], h: Tensor) -> None:
             for loss in losses:
@@ -132,25 +134,29 @@ def one_thread():
 
 @pytest.mark.parametrize("tasks", [2, 10])
 @pytest.mark.parametrize("trunk", TRUNKS)
-@pytest.mark.parametrize("name", [*METHODS, *TORCHJD], ids=str)
-def test_step(benchmark, name, trunk, tasks):
-    if not isinstance(name, str):
-        pytest.importorskip("torchjd", reason="torchjd is not installed, there is nobody to compare with")
+@pytest.mark.parametrize("peer", [None, "torchjd"], ids=["ours", "torchjd"])
+def test_step(benchmark, peer, trunk, tasks):
+    if peer:
+        pytest.importorskip(peer, reason=f"{peer} is not installed, there is nobody to compare with")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Model(trunk, tasks, BATCH if benchmark.enabled else 4)
-    combine, floor = (model.method(name) if isinstance(name, str) else model.torchjd(*name)), model.floor(str(name))
-    times: dict[str, list[float]] = {"floor": [], "step": []}
+    names = ["mgda"] if peer else [*METHODS]
+    contestants = {f"floor of {name}": model.floor(name) for name in names} | {n: model.method(n) for n in names}
+    if peer:
+        contestants |= {f"TorchJD {setting}": model.torchjd(*setting) for setting in TORCHJD}
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    order = list(contestants)
+
+    def turn() -> None:
+        for name in order:
+            seconds[name].append(model.step(contestants[name]))
+            assert all(parameter.grad is not None for parameter in model.parameters()), name
+        order.append(order.pop(0))  # nobody always runs in the wake of the same other one
+
     benchmark.group = f"step, {trunk}, K = {tasks}"
-    benchmark.pedantic(
-        lambda: times["step"].append(model.step(combine)),
-        setup=lambda: times["floor"].append(model.step(floor)),
-        rounds=TRUNKS[trunk][1],
-        warmup_rounds=2,
-    )
-    medians = {which: median(seconds[2:] or seconds) for which, seconds in times.items()}
-    benchmark.extra_info.update(trunk=trunk, tasks=tasks, name=name, **medians)
-    assert all(parameter.grad is not None for parameter in model.parameters())
+    benchmark.pedantic(turn, rounds=TRUNKS[trunk][1], warmup_rounds=1)
+    benchmark.extra_info.update(trunk=trunk, tasks=tasks, seconds={name: s[1:] or s for name, s in seconds.items()})
 
 
 # ---- docs/speed.md --------------------------------------------------------------------------------------------
@@ -159,9 +165,11 @@ PAGE = """
 ## A training step
 
 Forward, gradients, weights and `.grad` for a batch of {batch} on one thread, in CPU milliseconds, beside the floor: the
-passes through the trunk that the method declares, and one through every head, measured in turns with it. Medians, on
-{cpu}, torch {torch}, with a load average of {load:.1f} at the end. For TorchJD {torchjd}, whose MGDA takes Frank-Wolfe
-steps, the fastest of four settings is shown. Printed by
+passes through the trunk that the method declares, and one through every head. Medians; the ratio is the median of the
+turns' ratios, with their quartiles: where these reach below 1, which no step can, they show the noise. All methods
+take turns. TorchJD {torchjd} takes turns with our mgda, in the second of its two rows; its MGDA does Frank-Wolfe steps,
+and of four settings the fastest is shown. On {cpu} ({cores} cores), torch {torch}, with a load average of {load:.1f} at
+the end. Printed by
 
     python tests/benchmarks/test_step_speed.py >> docs/speed.md
 
@@ -169,33 +177,42 @@ steps, the fastest of four settings is shown. Printed by
 """
 
 
+def rows(info: dict[str, Any]) -> list[dict[str, object]]:
+    """The lines of the table from one test."""
+    seconds = info["seconds"]
+    peers = sorted((name for name in seconds if name.startswith("TorchJD")), key=lambda name: median(seconds[name]))
+    lines = []
+    for name in [*(name for name in seconds if name in METHODS), *peers[:1]]:
+        floor = np.array(seconds.get(f"floor of {name}", seconds["floor of mgda"]))
+        ratio, step = np.array(seconds[name]) / floor, np.array(seconds[name])
+        low, middle, high = np.percentile(ratio, (25, 50, 75))
+        lines.append(
+            {
+                "trunk": info["trunk"],
+                "K": info["tasks"],
+                "method": name,
+                "step [ms]": 1e3 * median(step),
+                "floor [ms]": 1e3 * median(floor),
+                "step / floor": f"{middle:.2f} ({low:.2f} to {high:.2f})",
+                "above the floor [us]": round(1e6 * median(step - floor)),
+            }
+        )
+    return lines
+
+
 def page(benchmark_json: Path) -> str:
     """The section from what pytest-benchmark saved."""
     saved = json.loads(benchmark_json.read_text(encoding="utf-8"))["benchmarks"]
-    timed = pd.DataFrame([entry["extra_info"] for entry in saved])
-    timed["method"] = [name if isinstance(name, str) else "TorchJD, MGDA" for name in timed["name"]]
-    timed["ratio"] = timed["step"] / timed["floor"]
-    timed["over"] = 1e6 * (timed["step"] - timed["floor"])
-    best = timed.sort_values("ratio").drop_duplicates(["trunk", "tasks", "method"]).sort_index()
-    table = pd.DataFrame(
-        {
-            "trunk": best["trunk"],
-            "K": best["tasks"],
-            "method": best["method"],
-            "step [ms]": 1e3 * best["step"],
-            "floor [ms]": 1e3 * best["floor"],
-            "step / floor": best["ratio"],
-            "above the floor [us]": best["over"].round(),
-        }
-    ).sort_values(["trunk", "K"], kind="stable")
+    table = pd.DataFrame([line for entry in saved for line in rows(entry["extra_info"])])
     found = environment()
     return PAGE.format(
         batch=BATCH,
         cpu=found["cpu"],
+        cores=os.cpu_count(),
         torch=found["versions"]["torch"],
         torchjd=version("torchjd"),
         load=os.getloadavg()[1],
-        steps=table.to_markdown(index=False, floatfmt=".3g"),
+        steps=table.sort_values(["trunk", "K"], kind="stable").to_markdown(index=False, floatfmt=".3g"),
     )
 
 
