@@ -168,7 +168,8 @@ Forward, gradients, weights and `.grad` for a batch of {batch} on one thread, in
 passes through the trunk that the method declares, and one through every head. Medians; the ratio is the median of the
 turns' ratios, with their quartiles: where these reach below 1, which no step can, they show the noise. All methods
 take turns. TorchJD {torchjd} takes turns with our mgda, in the second of its two rows; its MGDA does Frank-Wolfe steps,
-and of four settings the fastest is shown. On {cpu} ({cores} cores), torch {torch}, with a load average of {load:.1f} at
+and of four settings the fastest is shown. The floor of the last layer has one pass, though the gradient of that layer
+itself is taken K times; in these MLPs it is most of the trunk. On {cpu} ({cores} cores), torch {torch}, with a load average of {load:.1f} at
 the end. Printed by
 
     python tests/benchmarks/test_step_speed.py >> docs/speed.md
