@@ -169,8 +169,8 @@ passes through the trunk that the method declares, and one through every head. M
 turns' ratios, with their quartiles: where these reach below 1, which no step can, they show the noise. All methods
 take turns. TorchJD {torchjd} takes turns with our mgda, in the second of its two rows; its MGDA does Frank-Wolfe steps,
 and of four settings the fastest is shown. The floor of the last layer has one pass, though the gradient of that layer
-itself is taken K times; in these MLPs it is most of the trunk. On {cpu} ({cores} cores), torch {torch}, with a load average of {load:.1f} at
-the end. Printed by
+itself is taken K times; in the MLPs it holds about half of the parameters or more. On {cpu} ({cores} cores),
+torch {torch}, with a load average of {load:.1f} at the end. Printed by
 
     python tests/benchmarks/test_step_speed.py >> docs/speed.md
 
