@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mtlbench.blocks import product_by_blocks
 from mtlbench.errors import InputError
-from mtlbench.gramian import averaged, gramian, host_gramian, ranks, to_host
+from mtlbench.gramian import averaged, gramian, product, ranks, to_host
 from mtlbench.graph import Losses, gradient, jacobian, leaves, reach, read_losses, shared_parameters
-from mtlbench.methods.method import Array, Method
+from mtlbench.methods.method import Array, Method, choice
+from mtlbench.targets import Targets, find_targets, union
 
 if TYPE_CHECKING:
     from mtlbench.methods.method import Rows
@@ -57,6 +59,7 @@ def backward(
     representation: Tensor | Sequence[Tensor] | None = None,
     scaler: torch.amp.GradScaler | None = None,
     names: Sequence[str] | None = None,
+    memory: Literal["full", "low"] = "full",
 ) -> Array:
     """Add the method's update to ``.grad``, as ``loss.backward()`` adds a gradient; return the weights (K,).
 
@@ -72,13 +75,19 @@ def backward(
     Gramian unscaled; on overflow ``.grad`` is filled with NaN, so that ``scaler.step`` skips, and the method
     does not move on. ``names`` of the tasks are used in errors.
 
+    ``memory`` "low" never holds K gradients: the Gramian is made block by block (:mod:`mtlbench.blocks`), and one
+    pass of Σ_i w_i L_i follows. The update is the same to rounding, the peak some one gradient and the largest
+    parameter, the price up to K² backward passes, each as deep as its block lies. Loss methods have one either way.
+
     In a ``torch.distributed`` process group every gradient is averaged over the ranks before the Gramian is
     formed; hand in the plain model there, not one wrapped for data parallelism.
 
     Raises :class:`NonFiniteLoss` (no scaler) before any ``.grad`` is touched, and
     :class:`~mtlbench.errors.InputError` for losses, ``shared`` or ``representation`` that do not fit.
     """
-    return step(losses, method, shared=shared, representation=representation, scaler=scaler, names=names).weights
+    return step(
+        losses, method, shared=shared, representation=representation, scaler=scaler, names=names, memory=memory
+    ).weights
 
 
 def step(
@@ -89,6 +98,7 @@ def step(
     representation: Tensor | Sequence[Tensor] | None = None,
     scaler: torch.amp.GradScaler | None = None,
     names: Sequence[str] | None = None,
+    memory: Literal["full", "low"] = "full",
 ) -> StepRecord:
     """What :func:`backward` does, with the record of the step."""
     if not hasattr(method, "needs"):
@@ -98,11 +108,15 @@ def step(
         raise InputError(f"{method.name} needs the losses of {method.batches} batches, as many tasks in each")
     if names is not None and len(names) != len(batches[-1].roots):
         raise InputError(f"names= holds {len(names)} names for {len(batches[-1].roots)} losses")
+    low = choice(method.name, "memory", memory, ("full", "low")) == "low"
+    if method.needs == "jacobian" and (low or method.level == "last_layer"):
+        what = 'memory="low"' if low else 'level="last_layer"'
+        raise InputError(f"{method.name} changes the gradients themselves, and {what} has their weights alone")
     one = torch.ones((), device=batches[-1].values.device)
     context = _Context(one if scaler is None else scaler.scale(one), scaler is not None, names)
     if method.needs in ("losses", "losses_after"):
         return _loss_step(batches[-1], method, shared, context)
-    return _gramian_step(batches, method, _targets(batches[-1], method, shared, representation), context)
+    return _gramian_step(batches, method, find_targets(batches[-1], method, shared, representation), context, low)
 
 
 class _Context(NamedTuple):
@@ -112,9 +126,9 @@ class _Context(NamedTuple):
     scaled: bool
     names: Sequence[str] | None
 
-    def usable(self, what: str, marks: Array) -> bool:
-        """Whether all ``marks`` (one per task) are finite; without a scaler, raise if they are not."""
-        bad = np.flatnonzero(~np.isfinite(marks)).tolist()
+    def usable(self, what: str, *marks: Array) -> bool:
+        """Whether all ``marks`` (each one per task) are finite; without a scaler, raise if they are not."""
+        bad = np.flatnonzero(~np.isfinite(marks).all(axis=0)).tolist()
         if bad and not self.scaled:
             raise NonFiniteLoss(what, bad, self.names)
         return not bad
@@ -126,115 +140,68 @@ def _loss_step(losses: Losses, method: Method, shared: Any, context: _Context) -
     if not context.usable("the loss", values):
         return _skip(leaves(losses.roots), values)
     weights = method.weights(losses=values)
-    # Half precision has no room for a scaler's factor.
-    kind = torch.promote_types(losses.values.dtype, torch.float32)
-    weighted = _factors(losses, context.scale * torch.from_numpy(weights).to(losses.values.device, kind))
-    if method.head_weights == "same":
-        if ranks() == 1:
-            torch.autograd.backward(losses.tensors, weighted)
-            return StepRecord(weights, None, values)
-        parts = [(leaves(losses.roots), weighted)]
-    else:
+    weighted = _factors(losses, context, weights)
+    if method.head_weights == "none":
         found = reach(losses.roots, shared)
-        parts = [
-            (found.shared, weighted),
-            (_union(found.own), _factors(losses, context.scale.expand(len(values)))),
-        ]
-    parts = [(parameters, factors) for parameters, factors in parts if parameters]
-    gradients = [
-        torch.autograd.grad(losses.tensors, parameters, factors, retain_graph=True) for parameters, factors in parts
-    ]
-    for (parameters, _), found_gradients in zip(parts, gradients, strict=True):
-        _add(parameters, [averaged(found_gradients)], [1.0])
+        _pass_back(losses.tensors, weighted, found.shared, retain_graph=True)
+        _pass_back(losses.tensors, _factors(losses, context, np.ones(len(values))), union(found.own))
+    elif ranks() > 1:
+        _pass_back(losses.tensors, weighted, leaves(losses.roots))
+    else:
+        torch.autograd.backward(losses.tensors, weighted)
     return StepRecord(weights, None, values)
 
 
-def _factors(losses: Losses, factors: Tensor) -> tuple[Tensor, ...]:
-    """One factor per loss, in the shape in which the losses were handed in."""
+def _factors(losses: Losses, context: _Context, weights: Array) -> tuple[Tensor, ...]:
+    """The scaled weight of each loss, in the shape in which the losses were handed in."""
+    # Half precision has no room for a scaler's factor.
+    kind = torch.promote_types(losses.values.dtype, torch.float32)
+    factors = context.scale * torch.from_numpy(weights).to(losses.values.device, kind)
     if losses.stacked:
         return (factors,)
     return tuple(factor.reshape(loss.shape) for loss, factor in zip(losses.tensors, factors, strict=True))
 
 
-class _Targets(NamedTuple):
-    """What the tasks are differentiated by: the rows' tensors, other shared parameters, each task's own.
+def _gramian_step(
+    batches: Sequence[Losses], method: Method, targets: Targets, context: _Context, low: bool
+) -> StepRecord:
+    """K backward passes, the weights of their Gramian, and u = Σ_i w_i g_i from the gradients at hand.
 
-    At the representation the rows' tensors are activations; ``encoder`` holds the parameters below them.
+    Parameters whose K gradients are not at hand wait for one pass of Σ_i w_i L_i.
     """
-
-    rows: tuple[Tensor, ...]
-    common: tuple[Tensor, ...]
-    own: tuple[tuple[Tensor, ...], ...]
-    encoder: tuple[Tensor, ...] = ()
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        return (*(self.encoder or self.rows), *self.common, *_union(self.own))
-
-
-def _targets(losses: Losses, method: Method, shared: Any, representation: Any) -> _Targets:
-    if method.level == "shared":
-        found = reach(losses.roots, shared)
-        if not found.shared:
-            which = "is reached by two or more losses" if shared is None else "in shared= is reached at all"
-            raise InputError(f"{method.name} combines the gradients of shared parameters, but none {which}")
-        return _Targets(found.shared, (), found.own)
-    if representation is None:
-        raise InputError(f"{method.name} acts at the encoder's output: pass it as representation=")
-    tensors = (representation,) if isinstance(representation, Tensor) else tuple(representation)
-    if not tensors or not all(isinstance(tensor, Tensor) and tensor.requires_grad for tensor in tensors):
-        raise InputError("representation= must be the encoder's output, tensors that require a gradient")
-    encoder = leaves(tensors)
-    below = {id(leaf) for leaf in encoder}
-    if not below & {id(leaf) for leaf in leaves(losses.roots)}:
-        raise InputError("no loss goes through representation=: pass the very tensor that the heads were given")
-    declared = None if shared is None else [parameter for parameter in shared if id(parameter) not in below]
-    beyond = reach(losses.roots, declared, stop=tensors)
-    if any(id(leaf) in below for group in (beyond.shared, *beyond.own) for leaf in group):
-        raise InputError(
-            "a parameter below representation= is also reached around it: pass what every loss goes through"
-        )
-    return _Targets(tensors, beyond.shared, beyond.own, encoder)
-
-
-def _gramian_step(batches: Sequence[Losses], method: Method, targets: _Targets, context: _Context) -> StepRecord:
-    """K backward passes, the weights of their Gramian, and u = Σ_i w_i g_i from the gradients at hand."""
-    losses, count = batches[-1], len(targets.common)
-    bare = targets._replace(common=(), own=((),) * len(losses.roots))
-    others = [_differentiate(batch, bare, context.scale, keep=True)[0] for batch in batches[:-1]]
-    rows, rest = _differentiate(losses, targets, context.scale)
+    losses, apart = batches[-1], bool(targets.encoder)
+    others: list[Rows] = []
+    if low:
+        total = product_by_blocks(batches[:2], targets.rows, context.scale, over_ranks=apart)
+        targets = Targets((), targets.own, later=targets.shared())
+    else:
+        bare = Targets(targets.rows, ((),) * len(losses.roots), targets.encoder)
+        others = [_differentiate(batch, bare, context.scale, keep=True)[0] for batch in batches[:-1]]
+    rows, rest = _differentiate(losses, targets, context.scale, keep=bool(targets.later))
     (means,) = averaged((losses.values,))
     # Only a scaler minds a broken head: it would skip the step after the method has moved on.
-    marks = _marks(rest, means) if context.scaled else torch.zeros_like(means)
+    scaling = (_marks(rest, means), context.scale) if context.scaled else ()
     if method.needs == "jacobian":
         # The method's buffers must not see a broken step: the rows are looked at before the method is called.
-        values, broken = to_host(means, marks + _marks(rows, means))
-        if not (context.usable("the loss", values) and context.usable("the gradient", broken)):
+        values, *broken = to_host(means, _marks(rows, means), *scaling[:1])
+        if not (context.usable("the loss", values) and context.usable("the gradient", *broken)):
             return _skip(targets.parameters(), values)
         # A memory over the steps must not see the scaler's factor, which changes.
         rows = method.rows(_times(rows, 1 / context.scale) if context.scaled else rows, means)
         rows = _times(rows, context.scale) if context.scaled else rows
-    first, *following = (*others, rows)
-    second = following[0] if following else None
-    matrix, values, broken, scale = host_gramian(
-        first, second, means, marks, context.scale, over_ranks=bool(targets.encoder)
-    )
-    broken += np.diagonal(matrix)
-    if not (context.usable("the loss", values) and context.usable("the gradient", broken)):
+    if not low:
+        total = product(*(*others, rows)[:2], over_ranks=apart)
+    matrix, values, *more = to_host(total, means, *scaling)
+    if not (context.usable("the loss", values) and context.usable("the gradient", np.diagonal(matrix), *more[:1])):
         return _skip(targets.parameters(), values)
-    matrix /= scale**2
+    if context.scaled:
+        matrix /= more[1] ** 2
     weights = method.weights(gramian=matrix, losses=values)
-    if targets.encoder:
-        update = torch.autograd.grad(targets.rows, targets.encoder, _combine(rows, weights))
-        _add(targets.encoder, [averaged(update)], [1.0])
-        _add(targets.common, [row[:count] for row in rest], weights)
-    else:
-        _add(targets.rows, rows, weights)
-    for own, row, weight in zip(targets.own, rest, weights, strict=True):
-        _add(own, [row[count:]], [weight if method.head_weights == "same" else 1.0])
+    _update(losses, targets, rows, rest, weights, context, method.head_weights == "same")
     return StepRecord(weights, matrix, values)
 
 
-def _differentiate(losses: Losses, targets: _Targets, scale: Tensor, keep: bool = False) -> tuple[Rows, Rows]:
+def _differentiate(losses: Losses, targets: Targets, scale: Tensor, keep: bool = False) -> tuple[Rows, Rows]:
     """For each task its row, and its gradients of the other shared parameters and of its own."""
     cut, last = len(targets.rows), len(losses.roots) - 1
     rows, rest = [], []
@@ -251,6 +218,25 @@ def _times(rows: Rows, factor: Tensor) -> Rows:
     return tuple(tuple(tensor * factor for tensor in row) for row in rows)
 
 
+def _update(
+    losses: Losses, targets: Targets, rows: Rows, rest: Rows, weights: Array, context: _Context, heads: bool
+) -> None:
+    """Add the weighted gradients to ``.grad``; those of the tasks' own parameters are weighted with ``heads`` only."""
+    count = len(targets.common)
+    own = [gradient for row in rest for gradient in row[count:]]
+    if own:
+        owners = [
+            weight if heads else 1.0 for row, weight in zip(rest, weights.tolist(), strict=True) for _ in row[count:]
+        ]
+        _add([parameter for group in targets.own for parameter in group], torch._foreach_mul(own, owners))
+    _add(targets.common, _combine([row[:count] for row in rest], weights))
+    if targets.encoder:
+        _pass_back(targets.rows, _combine(rows, weights), targets.encoder)
+    else:
+        _add(targets.rows, _combine(rows, weights))
+    _pass_back(losses.tensors, _factors(losses, context, weights), targets.later)
+
+
 def _marks(rows: Rows, losses: Tensor) -> Tensor:
     """One number per row that is finite exactly if the row is: in float64, sums of float32 do not overflow."""
     zero = torch.zeros((), dtype=torch.float64, device=losses.device)
@@ -258,8 +244,10 @@ def _marks(rows: Rows, losses: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array | Sequence[float]) -> Sequence[Tensor]:
+def _combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array) -> Sequence[Tensor]:
     """Σ_i w_i rows_i in new tensors: autograd may hand out one tensor for two parameters."""
+    if not rows[0]:
+        return ()
     pairs = [(row, float(weight)) for row, weight in zip(rows, weights, strict=True)]
     (first, factor), *others = [pair for pair in pairs if pair[1]] or pairs[:1]
     total = torch._foreach_mul(first, factor)
@@ -269,13 +257,26 @@ def _combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array | Sequenc
 
 
 @torch.no_grad()
-def _add(
-    parameters: Sequence[Tensor], rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array | Sequence[float]
+def _add(parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
+    """Add ``updates``, tensors that nobody else holds, to the parameters' ``.grad``."""
+    for parameter, update in zip(parameters, updates, strict=True):
+        before = parameter.grad
+        if before is None:
+            parameter.grad = update
+        else:
+            before.add_(update)
+
+
+def _pass_back(
+    tensors: Sequence[Tensor], factors: Sequence[Tensor], parameters: Sequence[Tensor], *, retain_graph: bool = False
 ) -> None:
-    """Add Σ_i w_i rows_i to the parameters' ``.grad``."""
-    if parameters:
-        for parameter, update in zip(parameters, _combine(rows, weights), strict=True):
-            parameter.grad = update if parameter.grad is None else parameter.grad.add_(update)
+    """Add the gradient of Σ_i ⟨factors_i, tensors_i⟩ by ``parameters`` to their ``.grad``."""
+    if not parameters:
+        return
+    if ranks() == 1:
+        torch.autograd.backward(tensors, factors, inputs=parameters, retain_graph=retain_graph)
+    else:
+        _add(parameters, averaged(torch.autograd.grad(tensors, parameters, factors, retain_graph=retain_graph)))
 
 
 def _skip(parameters: Sequence[Tensor], losses: Array) -> StepRecord:
@@ -283,7 +284,3 @@ def _skip(parameters: Sequence[Tensor], losses: Array) -> StepRecord:
     for parameter in parameters:
         parameter.grad = torch.full_like(parameter, torch.nan)
     return StepRecord(np.full(len(losses), np.nan), None, losses)
-
-
-def _union(groups: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
-    return tuple({id(leaf): leaf for group in groups for leaf in group}.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +11,14 @@ from torch import Tensor
 from torch import distributed as dist
 
 from mtlbench.errors import InputError
-from mtlbench.solvers.compiled import compiled
+from mtlbench.solvers.compiled import compiled, inner
 
 if TYPE_CHECKING:
     from mtlbench.methods.method import Array, Rows
 
-# So many columns of all rows are multiplied before the next ones are read. On the host they stay in the cache; on a
-# device, where they are copied side by side first, calls stay few.
-_HOST_COLUMNS = 32_768
+# So many columns of all rows are copied side by side and multiplied before the next ones are read: on the host they
+# stay in the cache, on a device calls stay few.
+_HOST_COLUMNS = 8_192
 _DEVICE_COLUMNS = 65_536
 _LANES = 64
 
@@ -30,27 +31,27 @@ def gramian(rows: Rows, other: Rows | None = None) -> Array:
     are all of one size every addition rounds the same way, and after 16384 of them an entry is off by 2e-5 d_i d_j.
     J Jᵀ comes back exactly symmetric.
     """
-    return host_gramian(rows, other)[0]
-
-
-def host_gramian(rows: Rows, other: Rows | None, *more: Tensor, over_ranks: bool = False) -> list[Array]:
-    """The Gramian and the tensors ``more``, brought to the host in one copy.
-
-    ``over_ranks``: each rank holds the rows' columns of its own part of the batch, and the loss is the mean
-    over the ranks, so the Gramian is the sum of the local ones over (number of ranks)².
-    """
-    return to_host(_product(rows, other, over_ranks), *more)
+    return to_host(product(rows, other))[0]
 
 
 @torch.no_grad()
-def _product(rows: Rows, other: Rows | None, over_ranks: bool) -> Tensor:
+def product(rows: Rows, other: Rows | None = None, *, over_ranks: bool = False) -> Tensor:
+    """The Gramian as a float64 tensor on the gradients' device.
+
+    ``over_ranks``: each rank holds the rows' columns of its own part of the batch, and the loss is the mean over the
+    ranks, so the Gramian is the sum of the local ones over (number of ranks)².
+    """
     device = rows[0][0].device
-    add = _add_on_host if device.type == "cpu" else _add_on_device
-    total = torch.zeros(len(rows), len(rows if other is None else other), dtype=torch.float64, device=device)
-    for column in range(len(rows[0])):
-        add(total, _flat(rows, column), None if other is None else _flat(other, column))
-    if other is None:
-        total = total.triu() + total.triu(1).T
+    if any(tensor.is_sparse for row in rows for tensor in row):
+        raise InputError("a shared parameter has sparse gradients: build its embedding with sparse=False")
+    if device.type == "cpu":
+        total = torch.from_numpy(_on_host(rows, other))
+    else:
+        total = torch.zeros(len(rows), len(rows if other is None else other), dtype=torch.float64, device=device)
+        for column in range(len(rows[0])):
+            _add_on_device(total, _flat(rows, column), None if other is None else _flat(other, column))
+        if other is None:
+            total = total.triu() + total.triu(1).T
     if over_ranks and ranks() > 1:
         dist.all_reduce(total)
         total /= ranks() ** 2
@@ -59,31 +60,60 @@ def _product(rows: Rows, other: Rows | None, over_ranks: bool) -> Tensor:
 
 def _flat(rows: Rows, column: int) -> list[Tensor]:
     """The flattened gradients of one parameter."""
-    tensors = [row[column] for row in rows]
-    if any(tensor.is_sparse for tensor in tensors):
-        raise InputError("a shared parameter has sparse gradients: build its embedding with sparse=False")
-    return [tensor.detach().reshape(-1) for tensor in tensors]
+    return [row[column].reshape(-1) for row in rows]
 
 
-def _add_on_host(total: Tensor, left: list[Tensor], right: list[Tensor] | None) -> None:
-    """Add left rightᵀ, or the upper half of left leftᵀ: a dot product for each entry, read where the gradients lie."""
-    x = [_array(tensor) for tensor in left]
-    y = x if right is None else [_array(tensor) for tensor in right]
-    sums = total.numpy()
-    for start in range(0, len(x[0]), _HOST_COLUMNS):
-        a = [row[start : start + _HOST_COLUMNS] for row in x]
-        b = a if right is None else [row[start : start + _HOST_COLUMNS] for row in y]
-        for i, row in enumerate(a):
-            for j in range(i if right is None else 0, len(b)):
-                sums[i, j] += _dot(row, b[j])
+def _on_host(rows: Rows, other: Rows | None) -> Array:
+    """The products of all pairs of rows, a dot product each."""
+    sums = np.zeros((len(rows), len(rows if other is None else other)))
+    if other is None:
+        for part in _side_by_side(rows):
+            _add_products(sums, part, part, True)
+    else:
+        for part, others in zip(_side_by_side(rows), _side_by_side(other), strict=True):
+            _add_products(sums, part, others, False)
+    return sums
+
+
+def _side_by_side(rows: Rows) -> Iterator[Array]:
+    """The rows, some columns at a time, in one array that every turn overwrites."""
+    arrays = [[_array(tensor) for tensor in row] for row in rows]
+    width = min(_HOST_COLUMNS, sum(map(len, arrays[0])))
+    part = np.empty((len(rows), width), np.result_type(*(row.dtype for row in arrays[0])))
+    filled = 0
+    for column in zip(*arrays, strict=True):
+        first = 0
+        while first < len(column[0]):
+            last = min(first + width - filled, len(column[0]))
+            upto = filled + last - first
+            for line, array in zip(part, column, strict=True):
+                line[filled:upto] = array[first:last]
+            first, filled = last, upto
+            if filled == width:
+                yield part
+                filled = 0
+    if filled:
+        yield part[:, :filled]
 
 
 def _array(tensor: Tensor) -> Array:
     """The very numbers of a tensor on the host; half precision, which numpy does not multiply, as float32."""
-    return (tensor if tensor.dtype == torch.float64 else tensor.float()).contiguous().numpy()
+    wide = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    return wide.detach().numpy().reshape(-1)
 
 
 @compiled
+def _add_products(sums: Array, left: Array, right: Array, symmetric: bool) -> None:
+    """Add left rightᵀ to ``sums``; with ``symmetric`` the lower half is the mirror of the upper one."""
+    for i in range(len(left)):
+        for j in range(i if symmetric else 0, len(right)):
+            product = _dot(left[i], right[j])
+            sums[i, j] += product
+            if symmetric and i < j:
+                sums[j, i] += product
+
+
+@inner
 def _dot(x: Array, y: Array) -> float:
     """Σ_k x_k y_k in float64, as :data:`_LANES` sums side by side: each addition of one sum waits for the last."""
     lanes = np.zeros(_LANES)
@@ -109,9 +139,14 @@ def _add_on_device(total: Tensor, left: list[Tensor], right: list[Tensor] | None
 
 def to_host(*tensors: Tensor) -> list[Array]:
     """The tensors as float64 numpy arrays, in one copy from the device."""
+    if all(tensor.device.type == "cpu" for tensor in tensors):
+        return [tensor.detach().to(torch.float64, copy=True).numpy() for tensor in tensors]
     flat = torch.cat([tensor.detach().reshape(-1).double() for tensor in tensors]).cpu().numpy()
-    ends = np.cumsum([tensor.numel() for tensor in tensors])[:-1]
-    return [part.reshape(tuple(t.shape)) for part, t in zip(np.split(flat, ends), tensors, strict=True)]
+    arrays, end = [], 0
+    for tensor in tensors:
+        first, end = end, end + tensor.numel()
+        arrays.append(flat[first:end].reshape(tuple(tensor.shape)))
+    return arrays
 
 
 def ranks() -> int:

@@ -143,20 +143,22 @@ _Parts = dict[Node, dict[int, set[object]]]
 
 def _walk(roots: Sequence[Tensor | GradientEdge], stop: Collection[Tensor]) -> tuple[Reach, _Parts]:
     """Visit the graph from every root in turn, each node at most twice."""
-    ends = {_edge(tensor) for tensor in stop}
+    ends = {start(tensor) for tensor in stop}
     owner: dict[Node, int] = {}
     found: dict[Node, Tensor] = {}
     parts: _Parts = {}
     for task, root in enumerate(roots):
-        waiting = [_edge(root)]
+        waiting = [start(root)]
         while waiting:
             edge = waiting.pop()
             if ends and edge in ends:
                 continue
             node, number = edge
-            covering, part = _part(node, number)
-            if covering is not None:
-                parts.setdefault(covering, {}).setdefault(task, set()).add(part)
+            # Asked here, for every edge: calls would be most of the walk.
+            if type(node).__name__ in _VIEWS or isinstance(node, BackwardCFunction):
+                covering, part = _part(node, number)
+                if covering is not None:
+                    parts.setdefault(covering, {}).setdefault(task, set()).add(part)
             before = owner.get(node)
             # Two visits settle a node: what lies below a shared one was marked by the second.
             if before in (task, _SHARED):
@@ -165,16 +167,19 @@ def _walk(roots: Sequence[Tensor | GradientEdge], stop: Collection[Tensor]) -> t
             following = node.next_functions
             if not following and hasattr(node, "variable"):
                 found[node] = node.variable
-            waiting.extend((child, index) for child, index in following if child is not None)
-    tasks = range(len(roots))
+            waiting += [(child, index) for child, index in following if child is not None]
     if len(roots) == 1:
         return Reach(tuple(found.values()), ((),)), parts
     shared = tuple(leaf for node, leaf in found.items() if owner[node] == _SHARED)
-    own = tuple(tuple(leaf for node, leaf in found.items() if owner[node] == task) for task in tasks)
-    return Reach(shared, own), parts
+    own: list[list[Tensor]] = [[] for _ in roots]
+    for node, leaf in found.items():
+        if owner[node] != _SHARED:
+            own[owner[node]].append(leaf)
+    return Reach(shared, tuple(map(tuple, own))), parts
 
 
-def _edge(tensor: Tensor | GradientEdge) -> tuple[Node, int]:
+def start(tensor: Tensor | GradientEdge) -> tuple[Node, int]:
+    """The node that made ``tensor``, and which of its outputs that is."""
     edge = get_gradient_edge(tensor) if isinstance(tensor, Tensor) else tensor
     return edge.node, edge.output_nr
 
@@ -184,8 +189,6 @@ def _part(node: Node, number: int) -> tuple[Node | None, object]:
     if isinstance(node, BackwardCFunction):
         holds_parameters = any(child is not None and hasattr(child, "variable") for child, _ in node.next_functions)
         return (node, number) if holds_parameters else (None, None)
-    if type(node).__name__ not in _VIEWS:
-        return None, None
     # A view of joined tensors, perhaps with element-wise operations between the two.
     below = node
     while True:

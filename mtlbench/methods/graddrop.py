@@ -38,6 +38,7 @@ class GradDrop(GramianMethod):
     summary = "every coordinate draws a sign, gradients of the other sign are dropped"
     source = "Z. Chen et al., NeurIPS 2020, arXiv 2010.06808"
     needs = "jacobian"
+    levels = ("shared", "representation")
     promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")
 
     def __init__(self, *, leak: float = 0.0, seed: int = 0, **common: Any) -> None:

@@ -33,8 +33,8 @@ from mtlbench.methods.method import Array, GramianMethod, Promises, UndefinedLos
 class GradNorm(Learning, GramianMethod):
     """Learned weights of sum K, from gradient norms and relative training rates.
 
-    ``alpha``: the restoring force; 0 equalises the lengths. ``learning_rate``: of the weights. The paper takes the
-    norms in the last shared layer (``level="last_layer"``). Raises :class:`~mtlbench.errors.InputError` without
+    ``alpha``: the restoring force; 0 equalises the lengths. ``learning_rate``: of the weights. The norms are taken in
+    the last shared layer, as in the paper. Raises :class:`~mtlbench.errors.InputError` without
     losses, and :class:`~mtlbench.methods.method.UndefinedLoss` where a first loss is not positive.
     """
 
@@ -46,9 +46,15 @@ class GradNorm(Learning, GramianMethod):
     adam_epsilon = 1e-300
 
     def __init__(
-        self, *, alpha: float = 1.5, learning_rate: float = 0.025, head_weights: str = "same", **common: Any
+        self,
+        *,
+        alpha: float = 1.5,
+        learning_rate: float = 0.025,
+        level: str = "last_layer",
+        head_weights: str = "same",
+        **common: Any,
     ) -> None:
-        super().__init__(learning_rate=learning_rate, head_weights=head_weights, **common)
+        super().__init__(learning_rate=learning_rate, level=level, head_weights=head_weights, **common)
         self.alpha = number(self.name, "alpha", alpha)
         self.first: Array | None = None
 

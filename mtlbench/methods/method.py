@@ -116,8 +116,12 @@ class Method(ABC):
         """Take the losses (K,) on the same batch after the optimizer's step (``needs`` is losses_after)."""
 
     def cost(self, tasks: int) -> int:
-        """Backward passes through the trunk in one step with ``tasks`` tasks."""
-        one = self.needs in ("losses", "losses_after") or self.level == "representation"
+        """Backward passes through the trunk in one step with ``tasks`` tasks.
+
+        One where the weights are known before it: from the losses, the last shared layer or the representation. (At
+        the last layer the heads are passed twice, once per task for the weights and once for the update.)
+        """
+        one = self.needs in ("losses", "losses_after") or self.level != "shared"
         return 1 if one else tasks * self.batches
 
     def check_tasks(self, tasks: int) -> None:

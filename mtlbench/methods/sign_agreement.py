@@ -41,6 +41,7 @@ class SignAgreement(GramianMethod):
     summary = "the mean gradient in the coordinates in which all tasks agree in sign, zero elsewhere"
     source = "Parascandolo et al., ICLR 2021, arXiv 2009.00329"
     needs = "jacobian"
+    levels = ("shared", "representation")
     promises = Promises(non_conflicting=True, common_scale=0.0, task_scale="linear", permutation=True, unique="weights")
 
     def __init__(
