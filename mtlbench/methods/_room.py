@@ -42,13 +42,17 @@ class RoomMethod(GramianMethod):
         **common: Any,
     ) -> None:
         super().__init__(**common)
-        self.room: Any = getattr(solvers, self.inner_problem)
         self.solver = choice(self.name, "solver", solver or self.default_solver, self.solvers or self.room.ALGORITHMS)
         self.tolerance = number(self.name, "tolerance", tolerance)
         self.max_iterations = number(self.name, "max_iterations", max_iterations, minimum=1, integer=True)
         if self.room.algorithm(self.solver).iterative:
             # It may stop short of the optimum, where the guarantee holds.
             self.promises = replace(self.promises, non_conflicting=False)
+
+    @property
+    def room(self) -> Any:
+        """The module of the inner problem; no attribute, so that a method can be copied and pickled."""
+        return getattr(solvers, self.inner_problem)
 
     def solve(self, gramian: Array, **arguments: Any) -> Array:
         """The room's weights for its ``arguments``; ``inner`` and ``solution`` keep the problem and the certificate."""

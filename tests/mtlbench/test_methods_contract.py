@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +125,7 @@ def check_declarations(factory: Factory, name: str) -> None:
     assert method.options()["head_weights"] == method.head_weights
     assert json.loads(json.dumps(method.options())) == method.options()
     assert type(method)(**method.options()).options() == method.options()
+    assert pickle.loads(pickle.dumps(deepcopy(method))).options() == method.options()
     assert method.solution is None
     assert method.cost(4) in (1, 4 * method.batches)
 
