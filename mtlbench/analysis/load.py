@@ -174,6 +174,7 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
             "status": run.status,
             "reason": run.reason,
             **{key: audit.get(key) for key in AUDIT},
+            "options": run.options,
             "step_size_adapter": run.configuration.get("step_size_adapter", 0.0),
         }
         for task, metrics in described[run.dataset, run.architecture].items():

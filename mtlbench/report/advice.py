@@ -74,8 +74,8 @@ def _dataset(name: str, board: pd.DataFrame, table: pd.DataFrame, seconds: pd.Se
         worse = sum(row["delta_m_vs_equal"] > row["delta_m_vs_equal_half_width"] for row in rows)
         better = sum(row["delta_m_vs_equal"] < -row["delta_m_vs_equal_half_width"] for row in rows)
         yield (
-            f"- Equal weighting: {_change(equal)}. Of the {len(rows) - 1} other methods {better} are better and "
-            f"{worse} worse beyond their interval; the rest cannot be told from it."
+            f"- Equal weighting: {_change(equal)}. Of the {len(rows) - 1} other methods {better} came out better, "
+            f"{worse} worse, and {len(rows) - 1 - better - worse} cannot be told from it."
         )
     broken = board[(board["label"] != SINGLE_TASK) & (board["done"] < board["runs"])]
     if not broken.empty:

@@ -9,7 +9,7 @@ from mtlbench.analysis.leaderboard import leaderboard, metrics
 from mtlbench.referee import plots as referee_plots
 from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
-from mtlbench.report import html, manifest, plots, story, study, toy
+from mtlbench.report import atlas, html, manifest, plots, story, study, toy
 from mtlbench.report.style import canvas
 
 RECORDED = 200
@@ -29,6 +29,7 @@ def write(results: Path) -> list[Path]:
     folder = results / "plots"
     plots.write(folder, board, metrics(table), curves, load.audits(records))
     toy.write(results)
+    atlas.write(folder)
     story.write(folder, [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)])
     _convergence(results / "solvers", folder)
     study.write(results, records)

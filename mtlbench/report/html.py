@@ -23,7 +23,7 @@ from mtlbench.report.tables import costs, tables
 from mtlbench.report.template import render
 
 # The pictures of this report; whatever else lies in plots/ was drawn by the referee.
-OWN = ("leaderboard", "curves-", "conflict-", "toy", "story", "study")
+OWN = ("leaderboard", "curves-", "conflict-", "toy", "atlas", "story", "study")
 TITLES = {
     "solvers_gap": "Duality gap against iterations",
     "solvers_bound": "Distance from the optimum against iterations, with the theory's bounds",

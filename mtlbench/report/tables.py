@@ -11,10 +11,12 @@ import pandas as pd
 
 from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK, metrics
 from mtlbench.analysis.load import csv
+from mtlbench.atlas import End, joined
 from mtlbench.report.format import NOTHING, duration, number, with_interval
 
 COST_COLUMNS = ["dataset", "architecture", "label", "seconds_per_step_median", "peak_memory_mib"]
 SAME = "≈"
+EQUIVALENT = "≡"
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,25 @@ def tables(table: pd.DataFrame, board: pd.DataFrame, cost: pd.DataFrame | None) 
         own = described[(described[GROUP] == list(key)).all(axis=1)]
         spent = None if cost is None else cost[(cost[GROUP] == list(key)).all(axis=1)].set_index("label")
         runs = table[(table[GROUP] == list(key)).all(axis=1)]
-        result.append(_table(key, part, own, spent, sorted(set(runs["step_size_adapter"]) - {0})))
+        joined = _joined(runs, own["task"].nunique())
+        result.append(_table(key, part, own, spent, sorted(set(runs["step_size_adapter"]) - {0}), joined))
     return result
 
 
+def _joined(runs: pd.DataFrame, tasks: int) -> list[tuple[str, str, str]]:
+    """(label, label, relation) of the rows that are one method under two names."""
+    rows = runs[runs["status"] == "done"].drop_duplicates("label")
+    ends = {row["label"]: End(row["method"], row["options"]) for row in rows.to_dict("records")}
+    return [(one, other, edge.relation) for one, other, edge in joined(ends, tasks)]
+
+
 def _table(
-    key: tuple[Any, ...], board: pd.DataFrame, described: pd.DataFrame, cost: pd.DataFrame | None, rates: list[float]
+    key: tuple[Any, ...],
+    board: pd.DataFrame,
+    described: pd.DataFrame,
+    cost: pd.DataFrame | None,
+    rates: list[float],
+    equivalent: list[tuple[str, str, str]],
 ) -> Table:
     shown = [
         metric for metric in described.itertuples(index=False) if f"{metric.task}.{metric.metric}" in board.columns
@@ -118,15 +133,23 @@ def _table(
         ]
     columns.append(Column("runs", "Runs that ended, of those started.", "runs"))
     best = _best(board, shown)
-    rows = [_row(row, shown, cost, best) for row in board.to_dict("records")]
-    return Table(str(key[0]), str(key[1]), columns, rows, _notes(board, rates))
+    marked = {label for one, other, _ in equivalent for label in (one, other)}
+    rows = [_row(row, shown, cost, best, row["label"] in marked) for row in board.to_dict("records")]
+    notes = _notes(board, rates)
+    if equivalent:
+        pairs = ", ".join(f"{one} and {other} ({relation})" for one, other, relation in equivalent)
+        notes.append(f"{EQUIVALENT}: one method under two names, by the atlas of equivalences: {pairs}.")
+    return Table(str(key[0]), str(key[1]), columns, rows, notes)
 
 
-def _row(row: dict[str, Any], shown: list[Any], cost: pd.DataFrame | None, best: dict[str, float]) -> list[Entry]:
+def _row(
+    row: dict[str, Any], shown: list[Any], cost: pd.DataFrame | None, best: dict[str, float], equivalent: bool
+) -> list[Entry]:
     reference = row["label"] == SINGLE_TASK
+    name = f"{row['label']} {EQUIVALENT}" if equivalent else row["label"]
     change = "0 (reference)" if reference and row["seeds"] else ""
     entries = [
-        Entry(row["label"], None, "reference" if reference else "equal" if row["label"] == EQUAL else ""),
+        Entry(name, None, "reference" if reference else "equal" if row["label"] == EQUAL else ""),
         _interval(row, "delta_m", best, change),
         _against_equal(row),
         _interval(row, "mean_rank", best),
@@ -218,6 +241,13 @@ def tex(text: str) -> str:
     """``text`` safe inside a LaTeX table."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     special |= {character: "\\" + character for character in "&%$#_{}"}
-    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "−": "$-$", "≈": r"$\approx$"}
-    special |= {"–": "--", "µ": r"\textmu{}", "Δ": r"$\Delta$", "∞": r"$\infty$"}
+    special |= {
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "±": r"$\pm$",
+        "−": "$-$",
+        "≈": r"$\approx$",
+        "≡": r"$\equiv$",
+    }
+    special |= {"≡": r"$\equiv$", "–": "--", "µ": r"\textmu{}", "Δ": r"$\Delta$", "∞": r"$\infty$"}
     return "".join(special.get(character, character) for character in text)
