@@ -160,6 +160,14 @@ EDGES: tuple[Edge, ...] = (
         "Lin et al., RecSys 2019",
     ),
     Edge(
+        End("sdmgrad"),
+        End("pe_ltr"),
+        "same fixed point",
+        "with exact gradients SDMGrad(λ) ends where PE-LTR with the lower bounds c = λp/(1 + λ) is",
+        "Xiao et al., NeurIPS 2023, arXiv 2305.18409; docs/mathematics.md, section 9",
+        test="tests/mtlbench/test_methods_memory.py",
+    ),
+    Edge(
         End("cagrad", {"radius": 0.0}),
         End("equal"),
         "same update",
@@ -170,12 +178,12 @@ EDGES: tuple[Edge, ...] = (
 
 
 def joined(rows: Mapping[str, End], tasks: int) -> Iterator[tuple[str, str, Edge]]:
-    """(label, other label, edge) of every two rows that are equivalent for ``tasks`` tasks; limits are left out.
+    """(label, other label, edge) of every two rows whose updates have the same direction for ``tasks`` tasks.
 
     ``rows``: the method of every label with all its options.
     """
     for edge in EDGES:
-        if edge.relation == "limit" or edge.tasks not in (None, tasks):
+        if edge.relation not in ("same update", "same direction") or edge.tasks not in (None, tasks):
             continue
         for label, one in rows.items():
             for other_label, other in rows.items():
