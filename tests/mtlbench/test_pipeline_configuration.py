@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtlbench import config, pipeline
+import pytest
 
-QUICK = Path(__file__).parents[2] / "config" / "quick.yaml"
+from mtlbench import config, methods, pipeline
+
+FOLDER = Path(__file__).parents[2] / "config"
 
 
-def test_the_kept_configuration_has_the_same_cells(tmp_path):
-    content = config.read(QUICK)
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_kept_configuration_has_the_same_cells(file, tmp_path):
+    content = config.read(file)
     pipeline.keep_configuration(content, tmp_path)
     kept = config.cells(config.load_resolved(tmp_path))
-    assert [cell.folder for cell in kept] == [cell.folder for cell in config.cells(config.parse(content, "quick"))]
+    assert [cell.folder for cell in kept] == [cell.folder for cell in config.cells(config.parse(content, file.stem))]
+
+
+def test_the_benchmark_of_all_methods_leaves_none_out():
+    cells = config.cells(config.parse(config.read(FOLDER / "methods.yaml"), "methods"))
+    for dataset in ("multi_digits", "scaled_regression"):
+        assert {cell.method for cell in cells if cell.dataset == dataset} == {"single_task", *methods.built_in()}
