@@ -168,6 +168,13 @@ EDGES: tuple[Edge, ...] = (
         test="tests/mtlbench/test_methods_memory.py",
     ),
     Edge(
+        End("static", {"weights": None}),
+        End("equal"),
+        "same update",
+        "without weights of its own every task has 1/K",
+        "its definition",
+    ),
+    Edge(
         End("cagrad", {"radius": 0.0}),
         End("equal"),
         "same update",
