@@ -25,6 +25,7 @@ except (InputError, DatasetError) as error:
 B = str(ROOT / bench.name)
 CONFIGURATION = pipeline.digest_of(pipeline.canonical(config))
 CELLS = {cell.folder: cell for cell in cells}
+TOY = sorted({cell.method for cell in cells} & set(methods.built_in()))
 MARKERS = [f"{B}/{pipeline.marker(cell)}" for cell in cells]
 # The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says. A step that
 # wants another number of threads starts itself again.
@@ -251,13 +252,14 @@ rule timing:
         "mtlbench step timing {params.results} > {log} 2>&1"
 
 
-# No result depends on it: it fills a core while the others train.
+# No result depends on it: it fills a core while the others train. The steps read their configuration beside the results.
 rule toy:
     output:
         f"{B}/toy.json",
     params:
         results=results,
-        code=code("report.toy", *(f"methods.{name}" for name in methods.names())),
+        code=code("report.toy", *(f"methods.{name}" for name in TOY)),
+        methods=TOY,
     resources:
         mem_mb=1000,
     log:

@@ -28,6 +28,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mtlbench import config
+from mtlbench.analysis.leaderboard import SINGLE_TASK
 from mtlbench.errors import InputError
 from mtlbench.files import write_atomically
 from mtlbench.report.style import GRID, INK, MUTED, canvas, grid, looks, save
@@ -107,10 +109,13 @@ def paths(names: list[str] | tuple[str, ...]) -> Paths:
 
 
 def keep(results: Path) -> None:
-    """Write the paths of every method to ``toy.json`` in ``results``."""
+    """Write the paths of every method of the benchmark to ``toy.json`` in ``results``; of all where it names none."""
     from mtlbench import methods
 
-    write_atomically(results / "toy.json", json.dumps(paths(methods.names())) + "\n")
+    chosen: set[str] = set()
+    if (results / "config.json").exists():
+        chosen = {cell.method for cell in config.cells(config.load_resolved(results))} - {SINGLE_TASK}
+    write_atomically(results / "toy.json", json.dumps(paths(sorted(chosen) or methods.names())) + "\n")
 
 
 def write(results: Path) -> None:
