@@ -28,6 +28,7 @@ from .gramian import Array
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+NDARRAY = np.ndarray
 FLOAT64 = np.dtype(np.float64)
 SPLITTER = 134217729.0  # 2²⁷ + 1 cuts 53 bits into 26 + 26
 
@@ -119,13 +120,17 @@ def residual(matrix: Array, x: Array, right: Array, out: Array) -> None:
 
 def is_plain_square(matrix: Any) -> bool:
     """Whether ``matrix`` is square, not empty, and such as :func:`plain` makes already."""
-    return is_plain(matrix) and matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
+    # At every training step, hence written out: a call of is_plain costs as much again.
+    if type(matrix) is not NDARRAY or matrix.dtype != FLOAT64:
+        return False
+    shape = matrix.shape
+    return len(shape) == 2 and shape[0] == shape[1] > 0 and matrix.flags.carray
 
 
 def is_plain(array: Any) -> bool:
     """Whether ``array`` is such as :func:`plain` makes already."""
     # Arrays made by compiled code carry a dtype of their own, which equals the usual one.
-    return bool(type(array) is np.ndarray and array.dtype == FLOAT64 and array.flags.carray)
+    return bool(type(array) is NDARRAY and array.dtype == FLOAT64 and array.flags.carray)
 
 
 def plain(array: Array) -> Array:
