@@ -11,7 +11,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from mtlbench.errors import InputError
-from mtlbench.solvers.compiled import compiled, inner
+from mtlbench.solvers.compiled import compiled
 
 if TYPE_CHECKING:
     from mtlbench.methods.method import Array, Rows
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # stay in the cache, on a device calls stay few.
 _HOST_COLUMNS = 8_192
 _DEVICE_COLUMNS = 65_536
+_IN_PLACE_COLUMNS = 32_768
+_FEW_PRODUCTS = 16
 _LANES = 64
 
 
@@ -65,23 +67,45 @@ def _flat(rows: Rows, column: int) -> list[Tensor]:
 
 def _on_host(rows: Rows, other: Rows | None) -> Array:
     """The products of all pairs of rows, a dot product each."""
-    sums = np.zeros((len(rows), len(rows if other is None else other)))
+    left = [[_array(tensor) for tensor in row] for row in rows]
+    right = left if other is None else [[_array(tensor) for tensor in row] for row in other]
+    sums = np.zeros((len(left), len(right)))
+    columns = list(range(len(left[0])))
+    if len(left) * len(right) <= _FEW_PRODUCTS:
+        # Where each number is read a few times only, copying it first would cost more than it saves.
+        for column in [c for c in columns if len(left[0][c]) >= _HOST_COLUMNS]:
+            columns.remove(column)
+            _add_in_place(sums, [row[column] for row in left], [row[column] for row in right], other is None)
     if other is None:
-        for part in _side_by_side(rows):
+        for part in _side_by_side(left, columns):
             _add_products(sums, part, part, True)
     else:
-        for part, others in zip(_side_by_side(rows), _side_by_side(other), strict=True):
+        for part, others in zip(_side_by_side(left, columns), _side_by_side(right, columns), strict=True):
             _add_products(sums, part, others, False)
     return sums
 
 
-def _side_by_side(rows: Rows) -> Iterator[Array]:
-    """The rows, some columns at a time, in one array that every turn overwrites."""
-    arrays = [[_array(tensor) for tensor in row] for row in rows]
-    width = min(_HOST_COLUMNS, sum(map(len, arrays[0])))
-    part = np.empty((len(rows), width), np.result_type(*(row.dtype for row in arrays[0])))
+def _add_in_place(sums: Array, left: list[Array], right: list[Array], symmetric: bool) -> None:
+    """Add left rightᵀ to ``sums``, reading the rows where they lie, some columns at a time."""
+    for start in range(0, len(left[0]), _IN_PLACE_COLUMNS):
+        part = slice(start, start + _IN_PLACE_COLUMNS)
+        for i, x in enumerate(left):
+            for j in range(i if symmetric else 0, len(right)):
+                product = _dot(x[part], right[j][part])
+                sums[i, j] += product
+                if symmetric and i < j:
+                    sums[j, i] += product
+
+
+def _side_by_side(arrays: list[list[Array]], columns: list[int]) -> Iterator[Array]:
+    """The rows' ``columns``, some numbers at a time, in one array that every turn overwrites."""
+    width = min(_HOST_COLUMNS, sum(len(arrays[0][column]) for column in columns))
+    if not width:
+        return
+    part = np.empty((len(arrays), width), np.result_type(*(row.dtype for row in arrays[0])))
     filled = 0
-    for column in zip(*arrays, strict=True):
+    for index in columns:
+        column = [row[index] for row in arrays]
         first = 0
         while first < len(column[0]):
             last = min(first + width - filled, len(column[0]))
@@ -113,7 +137,7 @@ def _add_products(sums: Array, left: Array, right: Array, symmetric: bool) -> No
                 sums[j, i] += product
 
 
-@inner
+@compiled
 def _dot(x: Array, y: Array) -> float:
     """Σ_k x_k y_k in float64, as :data:`_LANES` sums side by side: each addition of one sum waits for the last."""
     lanes = np.zeros(_LANES)
