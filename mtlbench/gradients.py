@@ -128,10 +128,12 @@ class _Context(NamedTuple):
 
     def usable(self, what: str, *marks: Array) -> bool:
         """Whether all ``marks`` (each one per task) are finite; without a scaler, raise if they are not."""
-        bad = np.flatnonzero(~np.isfinite(marks).all(axis=0)).tolist()
-        if bad and not self.scaled:
+        if all(np.isfinite(mark).all() for mark in marks):
+            return True
+        if not self.scaled:
+            bad = np.flatnonzero(~np.isfinite(marks).all(axis=0)).tolist()
             raise NonFiniteLoss(what, bad, self.names)
-        return not bad
+        return False
 
 
 def _loss_step(losses: Losses, method: Method, shared: Any, context: _Context) -> StepRecord:
@@ -234,7 +236,8 @@ def _update(
         _pass_back(targets.rows, _combine(rows, weights), targets.encoder)
     else:
         _add(targets.rows, _combine(rows, weights))
-    _pass_back(losses.tensors, _factors(losses, context, weights), targets.later)
+    if targets.later:
+        _pass_back(losses.tensors, _factors(losses, context, weights), targets.later)
 
 
 def _marks(rows: Rows, losses: Tensor) -> Tensor:

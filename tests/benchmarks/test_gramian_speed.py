@@ -134,8 +134,8 @@ def error(j: torch.Tensor) -> float:
 
 PAGE = """# What the Gramian saves, and what it costs
 
-Every solver of `solvers/` works on the Gramian, a K × K matrix, instead of the K × P gradients; how long the solvers take
-is in [solver-speed.md](solver-speed.md). This page is printed by
+Every solver of `solvers/` works on the Gramian, a K × K matrix, instead of the K × P gradients; how long the solvers
+take is in [solver-speed.md](solver-speed.md). This page is printed by
 
     python tests/benchmarks/test_gramian_speed.py > docs/speed.md
 
