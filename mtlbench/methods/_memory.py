@@ -42,15 +42,6 @@ class SimplexMemory(GramianMethod):
         """The formula: the next point of the simplex."""
 
 
-def simplex(point: Array) -> Array:
-    """The point of the simplex that is nearest to ``point``: max(point − t, 0) with the t that makes its sum 1."""
-    # The projection does not see a common shift; with the largest entry at 0 a 1 is never lost beside it.
-    shifted = point - point.max()
-    ordered = np.sort(shifted)[::-1]
-    levels = (np.cumsum(ordered) - 1) / np.arange(1, len(point) + 1)
-    return np.maximum(shifted - levels[ordered > levels][-1], 0.0)
-
-
 def average(method: str, memory: Rows | None, rows: Rows, rate: float) -> Rows:
     """``memory`` + rate (rows − memory), in place; a memory that is not there yet is zero.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtlbench.errors import InputError
-from mtlbench.methods.method import Array, Method, number
+from mtlbench.methods.method import COUNTERS, Array, Method, number
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,8 @@ class Smoothed(Method):
         if self.average is not None and len(self.average) != len(weights):
             raise InputError(f"{self.name} has averaged the weights of {len(self.average)} tasks, got {len(weights)}")
         self.average = weights if self.average is None else self.decay * self.average + (1 - self.decay) * weights
-        self.solution, self.zero_task_events = self.method.solution, self.method.zero_task_events
+        self.solution = self.method.solution
+        self._count()
         return np.array(self.average)
 
     def observe(self, losses: Any) -> None:
@@ -84,4 +85,8 @@ class Smoothed(Method):
             raise InputError(f"{self.name}: the state holds {sorted(state)}, but no smoothed weights")
         self.method.load_state_dict({name: value for name, value in state.items() if name != "smoothed"})
         self.average = None if state["smoothed"] is None else np.array(state["smoothed"])
-        self.zero_task_events = self.method.zero_task_events
+        self._count()
+
+    def _count(self) -> None:
+        for counter in COUNTERS:
+            setattr(self, counter, getattr(self.method, counter))

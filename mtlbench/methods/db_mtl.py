@@ -15,7 +15,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods._memory import average
-from mtlbench.methods.method import Array, GramianMethod, Promises, number
+from mtlbench.methods.method import Array, GramianMethod, Promises, UndefinedLoss, number
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ class DBMTL(GramianMethod):
 
         if (losses < 0).any():
             task = int(losses.argmin())
-            raise InputError(
+            raise UndefinedLoss(
                 f"{self.name} takes the logarithm of the losses, but that of task {task} is {losses[task].item():.3g}"
             )
         self.steps += 1

@@ -17,7 +17,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods._memory import like
-from mtlbench.methods.method import Array, GramianMethod, Promises, choice, number
+from mtlbench.methods.method import Array, GramianMethod, Promises, choice, number, softmax
 
 if TYPE_CHECKING:
     import torch
@@ -81,6 +81,5 @@ class ExcessMTL(GramianMethod):
         self.importance[known] += self.step_size * excess[known] / self.first[known]
         fresh = self.used & (self.first == 0)
         self.first[fresh] = excess[fresh]
-        powers = np.exp(self.importance[self.used] - self.importance[self.used].max())
-        weights = powers / powers.sum()
+        weights = softmax(self.importance[self.used])
         return weights * len(weights) if self.reduction == "sum" else weights

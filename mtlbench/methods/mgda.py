@@ -23,7 +23,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods._room import RoomMethod
-from mtlbench.methods.method import Array, Promises, choice
+from mtlbench.methods.method import Array, Promises, choice, positive
 
 NORMALISATIONS = ("none", "l2", "loss", "loss+")
 # The degree of 1/n_i in a common factor of the losses; whether g_i/n_i stays as it is when one loss is scaled.
@@ -37,7 +37,7 @@ class MGDA(RoomMethod):
     needs one pass through the encoder (its direction may conflict, see :mod:`mtlbench.methods.mgda_ub`).
     ``normalisation``: n_i, "none" in the paper. ``combine``: the update is made of the "normalised" gradients,
     for which the guarantee holds, or of the "plain" ones, as in the published code. "loss" and "loss+" raise
-    :class:`~mtlbench.errors.InputError` for a loss that is not positive.
+    :class:`~mtlbench.methods.method.UndefinedLoss` for a loss that is not positive.
     ``zero_task="keep"`` lets a task without a gradient take all the weight, as the formula says.
     """
 
@@ -77,9 +77,4 @@ class MGDA(RoomMethod):
             return factors
         if losses is None:
             raise InputError(f"{self.name} with normalisation {self.normalisation} needs the losses: pass losses=")
-        if not (losses > 0).all():
-            raise InputError(
-                f"normalisation {self.normalisation} of {self.name} divides by the losses, which must be positive, "
-                f"got {losses.min():g}"
-            )
-        return factors * losses
+        return factors * positive(f"normalisation {self.normalisation} of {self.name}", losses)

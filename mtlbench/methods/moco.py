@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mtlbench.methods._memory import SimplexMemory, average, simplex
-from mtlbench.methods.method import Array, Promises, choice, number
+from mtlbench.methods._memory import SimplexMemory, average
+from mtlbench.methods._simplex import simplex
+from mtlbench.methods.method import Array, Promises, choice, number, softmax
 
 if TYPE_CHECKING:
     import torch
@@ -74,10 +73,7 @@ class MoCo(SimplexMemory):
         """The projected, or exponentiated, step; called after ``rows``."""
         rate = self.step_size / max(self.steps, 1) ** self.step_decay
         moved = point - rate * (gramian @ point + self.ridge * point)
-        if self.step == "projection":
-            return simplex(moved)
-        powers = np.exp(moved - moved.max())
-        return powers / powers.sum()
+        return simplex(moved) if self.step == "projection" else softmax(moved)
 
 
 def _of_length(row: tuple[torch.Tensor, ...], length: torch.Tensor) -> tuple[torch.Tensor, ...]:

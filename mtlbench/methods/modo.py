@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from mtlbench.errors import InputError
-from mtlbench.methods._memory import SimplexMemory, simplex
+from mtlbench.methods._memory import SimplexMemory
+from mtlbench.methods._simplex import simplex
 from mtlbench.methods.method import Array, Promises, number
 
 

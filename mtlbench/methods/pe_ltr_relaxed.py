@@ -17,6 +17,7 @@ import numpy as np
 
 from mtlbench.methods._bounds import BoundedMethod
 from mtlbench.methods._room import Inner
+from mtlbench.methods._simplex import simplex
 from mtlbench.methods.method import Array, Promises
 
 
@@ -37,7 +38,7 @@ class PELTRRelaxed(BoundedMethod):
         """c and the projection of v̂."""
         lower = self.bounds()
         free = max(1 - float(lower.sum()), 0.0)
-        weights = lower + on_simplex(relaxed(gramian, lower, free), free)
+        weights = lower + simplex(relaxed(gramian, lower, free), free)
         self.inner = Inner(gramian, weights, {"lower": lower})
         return weights
 
@@ -54,14 +55,3 @@ def relaxed(gramian: Array, lower: Array, free: float) -> Array:
     right = np.append(-(gramian / lengths[:, None] / lengths.min()) @ lower, free)
     solution: Array = scale * np.linalg.lstsq(matrix, right, rcond=None)[0][:-1]
     return solution
-
-
-def on_simplex(point: Array, total: float) -> Array:
-    """The nearest point with v >= 0 and Σ v_i = ``total``."""
-    descending = np.sort(point)[::-1]
-    excess = np.cumsum(descending) - total
-    counts = np.arange(1, len(point) + 1)
-    last = np.flatnonzero(descending * counts >= excess)[-1]
-    nearest: Array = np.maximum(point - excess[last] / counts[last], 0.0)
-    # Differences of large numbers: their sum is `total` up to rounding of these, not of itself.
-    return nearest * (total / nearest.sum()) if total else np.zeros_like(point)

@@ -24,7 +24,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods._bargaining import Bargaining
-from mtlbench.methods.method import Array, Promises, _vector, number
+from mtlbench.methods.method import Array, Promises, _vector, number, softmax
 
 
 class PIVRG(Bargaining):
@@ -46,6 +46,7 @@ class PIVRG(Bargaining):
     )
     alpha = 2.0
     state = ("steps", "total", "scores", "baseline")
+    per_task = ("references",)
 
     def __init__(
         self,
@@ -73,21 +74,12 @@ class PIVRG(Bargaining):
         self.scores: Array | None = None
         self.baseline = None if references is None else np.array(self.references, dtype=np.float64)
 
-    def check_tasks(self, tasks: int) -> None:
-        """Raise :class:`~mtlbench.errors.InputError` unless there is one reference per task."""
-        if self.references is not None and len(self.references) != tasks:
-            raise InputError(
-                f"references of {self.name}: {len(self.references)} given for {tasks} tasks, one per task is needed"
-            )
-
     def preference(self, tasks: int) -> Array:
         """p (K,), 1 for every task as long as there are no scores."""
         if self.scores is None:
             return np.ones(tasks)
         spread = float(self.scores.max() - self.scores.min())
-        powers = np.exp((self.scores - self.scores.max()) / max(spread / log(self.bound), self.temperature))
-        preference: Array = tasks * powers / powers.sum()
-        return preference
+        return tasks * softmax(self.scores / max(spread / log(self.bound), self.temperature))
 
     def weights(self, *, gramian: Any = None, losses: Any = None) -> Array:
         """The weights (K,) for the Gramian (K, K) and the scores so far; the losses (K,) go into the next ones."""

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from mtlbench.methods._memory import SimplexMemory, simplex
+from mtlbench.methods._memory import SimplexMemory
+from mtlbench.methods._simplex import simplex
 from mtlbench.methods.method import Array, Promises, choice, number
 
 

@@ -1,8 +1,8 @@
 """The dual cone room: project Jᵀp onto {u : Ju >= 0}, the inner problem of UPGrad, DualProj, GEM, primary/auxiliary.
 
 ``problem.py`` states it and certifies any weights; each other file is one algorithm, found by its ``ALGORITHM`` and run
-by the driver of all rooms until that certificate says stop (``pivoting.py`` and ``quick.py`` are the compiled parts of
-``active_set``). No algorithm calls another.
+by the driver of all rooms until that certificate says stop (``pivoting.py``, ``inverse.py`` and ``quick.py`` are the
+compiled parts of ``active_set``). No algorithm calls another.
 
 >>> solution = solve([[1.0, -1.0], [-1.0, 2.0]], preference=[1.0, 0.0])
 >>> solution.weights

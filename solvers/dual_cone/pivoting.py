@@ -6,9 +6,9 @@ another y_j comes down to q_j on the way, that task leaves A and the move goes o
 to the minimum over its active set, so that none returns; and a task that depends on those in A has s_i = 0 like them,
 so A stays independent, without a ridge, even where C is singular.
 
-Carried along is the inverse of C_AA, bordered when a task enters and reduced when one leaves: K² operations in all
-for each move. When nothing is violated any more, s is computed in twice the precision, and y_A − C_AA⁻¹ s_A is y_A
-refined. The next row of preferences starts from the same active set, if most of its multipliers are positive there.
+Carried along is the inverse of C_AA (:mod:`.inverse`), K² operations in all for each move. When nothing is violated any
+more, s is computed in twice the precision, and y_A − C_AA⁻¹ s_A is y_A refined. The next row of preferences starts from
+the same active set, if most of its multipliers are positive there.
 
 A row is given up where a task nearly depends on A (a pivot below 1e-13), or where the refined residual is still above
 what rounding y explains: extended precision takes over.
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ..compiled import compiled
 from ..gramian import Array
+from .inverse import append, emptied, remove, towards
 from .problem import EPS, Integers, multiply
 
 VIOLATED = 1e-13
@@ -65,15 +66,6 @@ def projected(
             if not solved[r]:
                 count = emptied(active)
     return points, moves, solved
-
-
-@compiled
-def emptied(active: NDArray[np.bool_]) -> int:
-    """No task is in the active set; returns their number."""
-    for i in range(len(active)):
-        active[i] = False
-    # Not the constant 0, for which numba would compile whatever it is passed to once more.
-    return 0 * len(active)
 
 
 @compiled
@@ -175,18 +167,6 @@ def moved(
     else:
         slacks[entering] = 0.0
     return leaving
-
-
-@compiled
-def towards(inverse: Array, order: Integers, count: int, values: Array, out: Array) -> None:
-    """out = −C_AA⁻¹ values_A."""
-    for a in range(count):
-        out[a] = 0.0
-    for b in range(count):
-        share = values[order[b]]
-        column = inverse[b]
-        for a in range(count):
-            out[a] -= share * column[a]
 
 
 @compiled
@@ -296,51 +276,6 @@ def direct(
         if pivot > CAREFUL * cosines[entering, entering]:
             break
     return pivot
-
-
-@compiled
-def append(
-    inverse: Array,
-    order: Integers,
-    active: NDArray[np.bool_],
-    count: int,
-    entering: int,
-    direction: Array,
-    pivot: float,
-) -> None:
-    """The inverse of C_AA with the entering task added, bordered by its ``direction``."""
-    for a in range(count):
-        share = direction[a] / pivot
-        row = inverse[a]
-        for b in range(count):
-            row[b] += share * direction[b]
-        inverse[a, count] = share
-        inverse[count, a] = share
-    inverse[count, count] = 1.0 / pivot
-    order[count] = entering
-    active[entering] = True
-
-
-@compiled
-def remove(inverse: Array, order: Integers, active: NDArray[np.bool_], count: int, place: int) -> int:
-    """The inverse of C_AA without the task at ``place``, the last one moved there; returns the new count."""
-    leaving = inverse[place]
-    pivot = leaving[place]
-    for a in range(count):
-        if a != place:
-            row = inverse[a]
-            share = row[place] / pivot
-            for b in range(count):
-                row[b] -= share * leaving[b]
-    last = count - 1
-    active[order[place]] = False
-    order[place] = order[last]
-    for a in range(last):
-        inverse[a, place] = inverse[a, last]
-    for a in range(last):
-        inverse[place, a] = inverse[last, a]
-    inverse[place, place] = inverse[last, last]
-    return last
 
 
 @compiled

@@ -9,7 +9,8 @@ import torch
 import mtlbench
 from mtlbench import config, methods
 from mtlbench.errors import InputError
-from mtlbench.methods._memory import simplex
+from mtlbench.methods._simplex import simplex
+from mtlbench.methods.method import UndefinedLoss
 from mtlbench.solvers import min_norm
 from mtlbench.training.cell import run_cell
 
@@ -166,7 +167,7 @@ def test_db_mtl_without_a_logarithm():
     _, weights = advance(method, np.eye(3), [1, 0, 1])
     assert weights.tolist() == [1, 0, 1]
     assert method.zero_task_events == 1
-    with pytest.raises(InputError, match=r"db_mtl takes the logarithm of the losses, but that of task 2 is -0.5"):
+    with pytest.raises(UndefinedLoss, match=r"db_mtl takes the logarithm of the losses, but that of task 2 is -0.5"):
         advance(method, np.eye(3), [1, 0, -0.5])
     with pytest.raises(InputError, match="remembers gradients of other tasks or parameters"):
         advance(method, np.eye(2))
@@ -280,3 +281,13 @@ def test_a_device_that_is_not_the_checkpoints(tmp_path):
     method.tracked = torch.load(path, weights_only=True)
     rows = method.rows(tuple((torch.ones(2, device="meta", dtype=torch.float64),) for _ in range(2)), torch.ones(2))
     assert {row[0].device.type for row in rows} == {"meta"}
+
+
+def test_a_smoothed_method_counts_what_the_method_counts():
+    method = methods.get("nash_mtl", smooth=0.9)
+    for gramian in (np.eye(2), np.array([[1.0, -1.0], [-1.0, 1.0]]), np.diag([1.0, 0.0])):
+        method.weights(gramian=gramian, losses=np.ones(2))
+    assert (method.stationary_events, method.zero_task_events) == (1, 1)
+    resumed = methods.get("nash_mtl", smooth=0.9)
+    resumed.load_state_dict(method.state_dict())
+    assert (resumed.stationary_events, resumed.zero_task_events) == (1, 1)
