@@ -7,7 +7,8 @@ if not config:
     configfile: f"{workflow.basedir}/config/quick.yaml"
 
 from mtlbench.cards import peers
-from mtlbench import cli, methods, pipeline, provenance, runs, sources
+from mtlbench import cli, methods, pipeline, provenance, runs, solvers, sources
+from mtlbench.config import SINGLE_TASK
 from mtlbench.errors import InputError
 from mtlbench.solvers import min_norm
 from mtlbench.tasks import DatasetError
@@ -25,7 +26,7 @@ except (InputError, DatasetError) as error:
 B = str(ROOT / bench.name)
 CONFIGURATION = pipeline.digest_of(pipeline.canonical(config))
 CELLS = {cell.folder: cell for cell in cells}
-TOY = sorted({cell.method for cell in cells} & set(methods.built_in()))
+TOY = sorted({cell.method for cell in cells} - {SINGLE_TASK})
 MARKERS = [f"{B}/{pipeline.marker(cell)}" for cell in cells]
 # The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says. A step that
 # wants another number of threads starts itself again.
@@ -50,6 +51,14 @@ def code(*modules):
 def results(wildcards):
     """The folder that every step works in."""
     return B
+
+
+# Rooms look their algorithms up by name: no import leads to them.
+SOLVERS = [
+    f"solvers.{name}.{algorithm}"
+    for name, room in sorted(vars(solvers).items())
+    for algorithm in getattr(room, "ALGORITHMS", ())
+]
 
 
 def solver(algorithm):
@@ -258,7 +267,7 @@ rule toy:
         f"{B}/toy.json",
     params:
         results=results,
-        code=code("report.toy", *(f"methods.{name}" for name in TOY)),
+        code=code("report.toy", *SOLVERS, *(f"methods.{name}" for name in TOY)),
         methods=TOY,
     resources:
         mem_mb=1000,
@@ -274,7 +283,7 @@ rule make_cards:
         f"{B}/cards/{peers.TABLE}",
     params:
         results=results,
-        code=code("cards.peers", solver("active_set"), solver("exact"), *(f"methods.{name}" for name in methods.names())),
+        code=code("cards.peers", *SOLVERS, *(f"methods.{name}" for name in methods.names())),
         installed=peers.installed(),
     threads: ALL_CORES
     resources:

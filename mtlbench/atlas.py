@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from mtlbench import methods
+
 Relation = Literal["same update", "same direction", "limit", "same fixed point"]
 
 
@@ -27,7 +29,13 @@ class End(NamedTuple):
 
     def covers(self, method: str, options: Mapping[str, Any]) -> bool:
         """Whether a row with ``method`` and all its ``options`` is this one."""
-        return method == self.method and all(options.get(key) == value for key, value in self.options.items())
+        if method != self.method:
+            return False
+        # How a problem is solved, and what a run fills in by itself, change no equivalence.
+        free = {"solver", "tolerance", "max_iterations", "seed", "period", "prior"} - self.options.keys()
+        expected = methods.get(self.method, **self.options).options()
+        same = all(options.get(key) == value for key, value in expected.items() if key not in free)
+        return same and options.keys() <= expected.keys()
 
 
 class Edge(NamedTuple):

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from mtlbench.gramian import averaged, product
+from mtlbench.gramian import averaged, over_all_ranks, product
 from mtlbench.graph import Losses, gradient
 
 
@@ -56,12 +57,11 @@ def product_by_blocks(
     parts = []
     for block in blocks(tensors, count):
         rows = [tuple(_row(root, block, scale, over_ranks) for root in batch.roots) for batch in batches]
-        parts.append(product(*rows, over_ranks=over_ranks))
+        parts.append(product(*rows))
         del rows
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    # Once, at the end: ranks with different batches may have cut their representations into fewer or more blocks.
+    total = torch.stack(parts).sum(dim=0)
+    return over_all_ranks(total) if over_ranks else total
 
 
 def _row(root: Tensor | GradientEdge, block: Sequence[Piece], scale: Tensor, over_ranks: bool) -> tuple[Tensor, ...]:

@@ -54,7 +54,12 @@ def product(rows: Rows, other: Rows | None = None, *, over_ranks: bool = False) 
             _add_on_device(total, _flat(rows, column), None if other is None else _flat(other, column))
         if other is None:
             total = total.triu() + total.triu(1).T
-    if over_ranks and ranks() > 1:
+    return over_all_ranks(total) if over_ranks else total
+
+
+def over_all_ranks(total: Tensor) -> Tensor:
+    """The Gramian of the mean loss from those of each rank's own columns: their sum over (number of ranks)²."""
+    if ranks() > 1:
         dist.all_reduce(total)
         total /= ranks() ** 2
     return total
@@ -117,13 +122,14 @@ def _side_by_side(arrays: list[list[Array]], columns: list[int]) -> Iterator[Arr
                 yield part
                 filled = 0
     if filled:
-        yield part[:, :filled]
+        # Copied: numba would compile once more for a view with gaps.
+        yield np.ascontiguousarray(part[:, :filled])
 
 
 def _array(tensor: Tensor) -> Array:
     """The very numbers of a tensor on the host; half precision, which numpy does not multiply, as float32."""
     wide = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
-    return wide.detach().numpy().reshape(-1)
+    return np.ascontiguousarray(wide.detach().numpy()).reshape(-1)
 
 
 @compiled

@@ -11,12 +11,13 @@ from __future__ import annotations
 import ast
 import hashlib
 from functools import cache
-from importlib import import_module
 from inspect import signature
 from pathlib import Path
 
-from mtlbench import plugins
+from mtlbench import methods, plugins
 from mtlbench.config import SINGLE_TASK, Cell
+from mtlbench.methods._room import RoomMethod
+from mtlbench.solvers import min_norm
 
 _PACKAGE = Path(__file__).parent
 
@@ -27,12 +28,12 @@ def cell_sources(cell: Cell) -> list[Path]:
     plug_ins = (f"tasks.{cell.dataset}", f"architectures.{cell.architecture}", f"methods.{method}")
     modules = ["mtlbench.training.cell", *(f"mtlbench.{plug_in}" for plug_in in plug_ins)]
     files = _closure(tuple(modules))
-    # A method names its solver in an option; the room's default one serves the others, and the audit of every method.
-    for room in sorted({file.parent for file in files if file.parent.parent.name == "solvers"}):
-        default = signature(import_module(_module(room / "__init__.py")).solve).parameters["algorithm"].default
-        solvers = (room / f"{name}.py" for name in {default, str(cell.method_parameters.get("solver", default))})
-        files = files.union(*(_closure((_module(file),)) for file in solvers if file.exists()))
-    return sorted(files)
+    # The audit of every run and some methods ask the min-norm room for its default; others say which solver they use.
+    solvers = {f"min_norm.{signature(min_norm.solve).parameters['algorithm'].default}"}
+    if cell.method != SINGLE_TASK:
+        made = methods.get(cell.method, **{k: v for k, v in cell.method_parameters.items() if k != "smooth"})
+        solvers |= {f"{made.inner_problem}.{made.solver}"} if isinstance(made, RoomMethod) else set()
+    return sorted(files.union(*(_closure((f"mtlbench.solvers.{solver}",)) for solver in solvers)))
 
 
 def code_digest(cell: Cell) -> str:
@@ -43,9 +44,9 @@ def code_digest(cell: Cell) -> str:
 def digest_of(files: list[Path]) -> str:
     """The sha256 over the contents of ``files`` and their names, relative to the package or, elsewhere, bare."""
     total = hashlib.sha256()
-    for file in files:
-        # Where another package is installed is no part of what it computes.
-        name = file.relative_to(_PACKAGE).as_posix() if _ours(file) else file.name
+    # Where another package is installed is no part of what it computes.
+    named = [(file.relative_to(_PACKAGE).as_posix() if _ours(file) else file.name, file) for file in files]
+    for name, file in sorted(named):
         total.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()
 

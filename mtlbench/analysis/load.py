@@ -155,7 +155,7 @@ def runs(results: Path) -> pd.DataFrame:
 
 def table(records: Iterable[Run]) -> pd.DataFrame:
     """One row per (run, split, task, metric): :data:`KEYS`, split, task, metric, value, direction, unit,
-    main, status, reason, the audit's summary and the rate of the step size's adapter.
+    main, status, reason, the method's options, the audit's summary and the rate of the step size's adapter.
 
     Every run has a row for every metric of its dataset; the value is NaN where the run did not get that
     far. ``main`` marks the first metric of each task, the one that ranks are taken on.

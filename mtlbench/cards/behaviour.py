@@ -50,8 +50,10 @@ def scaled(asked: Question, factors: Any) -> Question:
 
 
 def apart(found: Array, expected: Array) -> float:
-    """‖found − expected‖ / ‖expected‖, 0/0 being 0."""
+    """‖found − expected‖ / ‖expected‖, 0/0 being 0; infinite where one of them is not finite."""
     difference, length = float(np.linalg.norm(found - expected)), float(np.linalg.norm(expected))
+    if not np.isfinite(difference):
+        return float(np.inf)
     return difference / length if length > 0 else float(np.inf if difference > 0 else 0.0)
 
 
@@ -128,7 +130,7 @@ def _tasks(asked: Question) -> str:
 
 def draws(subject: Subject, asked: Question) -> bool:
     """Whether the answer depends on the state of the global random generators."""
-    return any((subject.ask(asked, seed) != subject.ask(asked)).any() for seed in (1, 2, 3))
+    return any(not np.array_equal(subject.ask(asked, seed), subject.ask(asked), equal_nan=True) for seed in (1, 2, 3))
 
 
 def remembers(subject: Subject, asked: Question, between: Question) -> bool:
@@ -136,7 +138,7 @@ def remembers(subject: Subject, asked: Question, between: Question) -> bool:
     again = subject.fresh(len(asked.losses))
     first = again(asked)
     again(between)
-    return bool((again(asked) != first).any())
+    return not np.array_equal(again(asked), first, equal_nan=True)
 
 
 def special(ask: Ask) -> dict[str, str]:

@@ -141,6 +141,8 @@ def _laws(
         degree = promises.common_scale if promises else None
         common_promised = None if degree is None else laws.common_error(degree + 1)
     except (Exception, SystemExit) as error:
+        sentence = f"scaled or permuted: {said(error)}"
+        ledger.check("answers with finite numbers", "gaussian", True, 0, lambda *_: sentence)
         return {"failed": said(error)}
 
     def check(promise: str, measured: dict[str, Any] | None, law: str) -> None:
@@ -173,6 +175,8 @@ def _conflict(
 ) -> dict[str, Any]:
     found = conflict.over(problems, answers)
     found |= conflict.witness(subject, problems, found["where"] if found["conflicts"] else None, settings.seed)
+    for fault in found.pop("faults"):
+        ledger.check("answers with finite numbers", "witness", True, 0, lambda *_, f=fault: f)
     if promises and promises.non_conflicting:
         for name, least in found["families"].items():
             sentence = (

@@ -50,8 +50,10 @@ def run(options: argparse.Namespace, assignments: Callable[[list[str], str], dic
         arrays=options.arrays,
         options=assignments(options.option, "--option"),
     )
+    if options.json and options.json.is_dir():
+        raise InputError(f"--json {options.json} is a folder: name a file in it")
     made = card(asked, claim, Settings(sizes, options.per_size, options.seed, options.tolerance))
+    print(text(made))
     if options.json:
         write_json(options.json, made)
-    print(text(made))
     return 0 if made["passed"] else 1

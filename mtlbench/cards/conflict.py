@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mtlbench.cards.agreement import Problem
-from mtlbench.cards.subject import Question, Subject
+from mtlbench.cards.subject import Question, Subject, said
 from mtlbench.referee.families import Array, gramian
 from mtlbench.referee.measure import EPS
 from mtlbench.referee.scores import Yardstick
@@ -89,21 +89,23 @@ def candidates(seed: int) -> Iterator[tuple[str, Array]]:
 def witness(subject: Subject, problems: Sequence[Problem], worst: str | None, seed: int = 0) -> dict[str, Any]:
     """The sharpest conflict of the simplest kind of integer Jacobians that has one, and how many were tried.
 
-    Where there is none, the problem named ``worst`` is rounded to as few digits as keep its conflict.
+    Where there is none, the problem named ``worst`` is rounded to as few digits as keep its conflict. ``faults``: a
+    sentence for every Jacobian that was not answered with finite numbers.
     """
     best: dict[str, Any] | None = None
     tried = 0
+    faults: list[str] = []
     for kind, jacobian in candidates(seed):
         if best is not None and best["kind"] != kind:
             break
         tried += 1
-        shown = _shown(subject, kind, jacobian)
+        shown = _shown(subject, kind, jacobian, faults)
         if shown and shown["cosine"] < (best["cosine"] if best else BELOW):
             best = shown
     for problem in problems:
         if best is None and str(problem) == worst:
             best = _rounded(subject, problem)
-    return {"tried": tried, "witness": best}
+    return {"tried": tried, "witness": best, "faults": faults}
 
 
 def _rounded(subject: Subject, problem: Problem) -> dict[str, Any] | None:
@@ -118,15 +120,19 @@ def _rounded(subject: Subject, problem: Problem) -> dict[str, Any] | None:
     return None
 
 
-def _shown(subject: Subject, kind: str, jacobian: Array) -> dict[str, Any] | None:
+def _shown(subject: Subject, kind: str, jacobian: Array, faults: list[str] | None = None) -> dict[str, Any] | None:
     """Direction, products and smallest cosine at a Jacobian; ``None`` where nothing can conflict.
 
     A product is that of the Jacobian with the direction as it came, exact: no rounding of ours is in it.
     """
     try:
         direction = subject.ask(Question(jacobian, np.ones(len(jacobian))))
-    except (Exception, SystemExit):  # what it cannot answer is counted among the promises
+    except (Exception, SystemExit) as error:
+        if faults is not None:
+            faults.append(f"{kind}, J = {jacobian.tolist()}: {said(error)}")
         return None
+    if faults is not None and not np.isfinite(direction).all():
+        faults.append(f"{kind}, J = {jacobian.tolist()}: not finite")
     cosine = smallest_cosine(jacobian, direction) if np.isfinite(direction).all() else None
     if cosine is None:
         return None

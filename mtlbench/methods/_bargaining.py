@@ -35,7 +35,6 @@ class Bargaining(RoomMethod):
         try:
             return self.solve(gramian, alpha=self.alpha, preference=preference)
         except NoSolution:
-            self.solution = self.inner = None
             self.stationary_events += 1
             return np.zeros(len(gramian))
 

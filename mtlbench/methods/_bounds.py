@@ -38,5 +38,4 @@ class BoundedMethod(GramianMethod):
 
     def bounds(self) -> Array:
         """c of the tasks that were not dropped."""
-        self.check_tasks(len(self.used))
         return np.broadcast_to(np.asarray(self.lower, dtype=np.float64), self.used.shape)[self.used]

@@ -25,7 +25,6 @@ class PrimaryMethod(GramianMethod):
 
     def gramian_weights(self, gramian: Array, losses: Array | None) -> Array:
         """The formula, with the primary task where dropping has left it."""
-        self.check_tasks(len(self.used))
         if not self.used[self.primary]:
             return np.zeros(len(gramian))
         return self.protected(gramian, int(self.used[: self.primary].sum()))

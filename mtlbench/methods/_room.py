@@ -22,10 +22,10 @@ class Inner(NamedTuple):
 
 
 class RoomMethod(GramianMethod):
-    """A method with an inner problem. ``solver``: a name of its room's ``ALGORITHMS``, by default the room's own.
+    """A method with an inner problem. ``solver``: a name of its room's ``ALGORITHMS``, by default ``default_solver``.
 
     ``tolerance`` and ``max_iterations`` go to the solver. ``solution`` is the last inner solution, over the tasks that
-    were not dropped, and ``inner`` the problem that it belongs to.
+    were not dropped, and ``inner`` the problem that it belongs to; None in a step that solved nothing.
     """
 
     inner_problem: ClassVar[str]

@@ -15,8 +15,8 @@ and the number of solves. c near 0 is MGDA's direction, c near 1 the mean's.
 
 The authors approach ω by gradient steps, one per iteration of training; here the stated problem is solved to the end.
 Where 0 is in the hull of the gradients (Pareto stationary, to rounding) no direction improves every task, and u = g_0,
-the axis of the cone; the mean may be zero as well, and so is u. Elsewhere the cone may be too narrow for a common
-descent direction: then u is the one that hurts the worst task least.
+the axis of the cone; so it is where the mean is zero to rounding, and the cone has no axis. Elsewhere the cone may be
+too narrow for a common descent direction: then u is the one that hurts the worst task least.
 
 See ``docs/mathematics.md``, "Closed forms and masks".
 """
@@ -36,7 +36,7 @@ EPS = 2.0**-52
 
 
 class ConicGrad(GramianMethod):
-    """``cosine``: c in [0, 1), the smallest cosine of the update with the mean gradient.
+    """``cosine``: c from 0 to 1 − 1e-6, the smallest cosine of the update with the mean gradient.
 
     ``tolerance``: the solution is converged when its gap is at most this much of the lengths that it was computed from.
     """
@@ -56,15 +56,15 @@ class ConicGrad(GramianMethod):
     def gramian_weights(self, gramian: Array, losses: Array | None) -> Array:
         """(ω + μ/K) ‖g_0‖/‖Jᵀω + μ g_0‖."""
         tasks, omega = len(gramian), min_norm.solve(gramian).weights
-        reach = omega @ np.sqrt(np.diagonal(gramian))
-        if omega @ gramian @ omega <= 64 * tasks * EPS * reach**2:
+        lengths = np.sqrt(np.diagonal(gramian))
+        if any(vanishes(gramian, weights, lengths) for weights in (omega, np.full(tasks, 1 / tasks))):
             self.stationary_events += 1
             self.solution = Solution(omega, 0.0, 1, True, False)
             return np.full(tasks, 1 / tasks)
         cone = _Cone(gramian, self.cosine)
         omega, mu = cone.search()
         weights = omega + mu / tasks
-        norm = math.sqrt(weights @ gramian @ weights)
+        norm = math.sqrt(max(float(weights @ gramian @ weights), np.finfo(np.float64).tiny))
         worst = float((gramian @ weights).min()) / norm
         gap = norm - mu * self.cosine * cone.length - worst
         converged = gap <= self.tolerance * (norm + mu * cone.length)
@@ -72,8 +72,13 @@ class ConicGrad(GramianMethod):
         return weights * (cone.length / norm)
 
 
+def vanishes(gramian: Array, weights: Array, lengths: Array) -> bool:
+    """Whether Jᵀw is zero to rounding."""
+    return bool(weights @ gramian @ weights <= 64 * len(weights) * EPS * (weights @ lengths) ** 2)
+
+
 class _Cone:
-    """The search for μ on the Gramian of gradients whose hull does not hold 0."""
+    """The search for μ on the Gramian of gradients whose hull does not hold 0, and whose mean is not 0."""
 
     def __init__(self, gramian: Array, cosine: float) -> None:
         self.gramian, self.cosine = gramian, cosine
@@ -81,17 +86,20 @@ class _Cone:
         self.length = math.sqrt(self.products.mean())
         self.solves = 0
         self.inside: tuple[Array, float] | None = None
+        self.last: tuple[Array, float]
 
     def search(self) -> tuple[Array, float]:
         """(ω, μ) of the smallest μ >= 0, to rounding, whose direction lies in the cone."""
         low, high = 0.0, 0.0
-        while self.excess(high) < 0:
+        # From 1/eps on the direction is the mean's to rounding, which a cosine near 1 may not tell.
+        while self.excess(high) < 0 and high < 1 / EPS:
             low, high = high, 4 * high or 1.0
-        if high > 0:
+        if self.inside is None:
+            self.inside = self.last
+        elif high > 0:
             from scipy.optimize import brentq
 
             brentq(self.excess, low, high, xtol=np.finfo(np.float64).tiny, rtol=4 * EPS, disp=False)
-        assert self.inside is not None
         return self.inside
 
     def excess(self, mu: float) -> float:
@@ -99,8 +107,11 @@ class _Cone:
         self.solves += 1
         omega = min_norm.solve(shifted(self.gramian, self.products, self.length, mu)).weights
         weights = omega + mu / len(omega)
+        self.last = omega, mu
         square = float(weights @ self.gramian @ weights)
-        excess = float(self.products @ weights) / (self.length * math.sqrt(square)) - self.cosine
+        # Where rounding leaves nothing of the length there is no direction: outside the cone.
+        cosine = float(self.products @ weights) / (self.length * math.sqrt(square)) if square > 0 else -1.0
+        excess = cosine - self.cosine
         if excess >= 0:
             # The bracket shrinks: the last point inside the cone is its upper end.
             self.inside = omega, mu

@@ -27,8 +27,8 @@ class DBMTL(GramianMethod):
     """``averaging`` is β, ``averaging_decay`` b, by default as in the authors' code: β stays as it is.
 
     A loss of exactly 0, whose logarithm has no gradient, counts as one without a gradient in that step; a negative
-    one raises :class:`~mtlbench.errors.InputError`. The heads receive the gradient of L_i, in the authors' code
-    that of log L_i.
+    one raises :class:`~mtlbench.methods.method.UndefinedLoss`. The heads receive the gradient of L_i, in the
+    authors' code that of log L_i.
     """
 
     name = "db_mtl"

@@ -43,7 +43,7 @@ class GradNorm(Learning, GramianMethod):
     source = "Z. Chen et al., ICML 2018, arXiv 1711.02257"
     promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")
     state = ("first", "learned")
-    adam_epsilon = 1e-300
+    adam_epsilon = 0.0
 
     def __init__(
         self,

@@ -215,6 +215,7 @@ class GramianMethod(Method):
 
     def weights(self, *, gramian: Any = None, losses: Any = None) -> Array:
         """The weights (K,) for the Gramian (K, K), with the losses (K,) where the method looks at them."""
+        self.solution = self.inner = None
         if gramian is None:
             raise InputError(f"{self.name} computes its weights from the Gramian of the task gradients: pass gramian=")
         matrix = _array(gramian)
@@ -223,6 +224,7 @@ class GramianMethod(Method):
         values = None if losses is None else _vector(self.name, losses)
         if values is not None and len(values) != len(matrix):
             raise InputError(f"{self.name}: {len(values)} losses do not fit a Gramian of shape {matrix.shape}")
+        self.check_tasks(len(matrix))
         used = np.diagonal(matrix) != 0
         self.zero_task_events += int(len(matrix) - used.sum())
         if self.zero_task == "keep" or used.all():

@@ -24,7 +24,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods._bargaining import Bargaining
-from mtlbench.methods.method import Array, Promises, _vector, number, softmax
+from mtlbench.methods.method import Array, Promises, _vector, number, numbers, softmax
 
 
 class PIVRG(Bargaining):
@@ -59,16 +59,18 @@ class PIVRG(Bargaining):
     ) -> None:
         super().__init__(**common)
         self.update_every = number(self.name, "update_every", update_every, minimum=1, integer=True)
-        self.references = None if references is None else list(references)
+        self.references = numbers(self.name, "references", references)
         for index, value in enumerate(self.references or ()):
-            if not number(self.name, f"references[{index}]", value, minimum=-np.finfo(float).max):
+            if not value:
                 raise InputError(f"references[{index}] of {self.name} must not be 0: scores are relative to it")
         self.bound = number(self.name, "bound", bound, minimum=1.0)
         self.temperature = number(self.name, "temperature", temperature)
         if self.bound == 1 or not self.temperature:
             raise InputError(f"bound of {self.name} must be above 1 and temperature above 0")
-        if self.references is not None and len(set(self.references)) > 1:
-            self.promises = replace(self.promises, permutation=False)
+        if self.references is not None:
+            # They have a unit, which a common factor of the losses changes; and they belong to places.
+            alike = len(set(self.references)) == 1
+            self.promises = replace(self.promises, common_scale=None, permutation=alike)
         self.steps = 0
         self.total: Array | float = 0.0
         self.scores: Array | None = None
@@ -95,7 +97,6 @@ class PIVRG(Bargaining):
 
     def gramian_weights(self, gramian: Array, losses: Array | None) -> Array:
         """The solution of (Gw)_i = √(p_i/w_i), clipped if asked for."""
-        self.check_tasks(len(self.used))
         return self.clipped(self.bargained(gramian, self.preference(len(self.used))[self.used]), gramian)
 
     def _renew(self, means: Array) -> None:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK, differences, leaderboard
+from mtlbench.errors import InputError
 from mtlbench.report.format import with_interval
 from mtlbench.report.tables import costs
 
@@ -38,11 +39,11 @@ def page(results: Path) -> Iterator[str]:
     yield "# Which method should I try first?"
     yield ""
     yield f"What the benchmark `{results.resolve().name}` measured, in words: {len(records)} runs, {len(seeds)} seeds."
-    yield "This page is written from its results by `python -m mtlbench.report.advice`; it holds for the datasets"
-    yield "below, at their learning rates, and nowhere else. Δm is the mean relative change against single-task"
-    yield "networks in percent, lower is better; ± is half the 95 % paired interval over seeds; the cost is the time"
-    yield "of a step over that of equal weighting. Nothing is corrected for looking at many methods: of twenty that"
-    yield "are like equal weighting, one looks better or worse by chance."
+    yield f"This page is written by `python -m mtlbench.report.advice results/{results.resolve().name}`; it holds"
+    yield "for the datasets below, at their learning rates, and nowhere else. Δm is the mean relative change against"
+    yield "single-task networks in percent, lower is better; ± is half the 95 % paired interval over seeds; the cost"
+    yield "is the time of a step over that of equal weighting. Nothing is corrected for looking at many methods: of"
+    yield "twenty that are like equal weighting, one looks better or worse by chance."
     for key, part in board.groupby(GROUP, sort=True):
         own = table[(table[GROUP] == list(key)).all(axis=1)]
         spent = None if cost is None else cost[(cost[GROUP] == list(key)).all(axis=1)].set_index("label")
@@ -113,4 +114,10 @@ def _change(row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(page(Path(sys.argv[1]))))
+    if len(sys.argv) != 2:
+        sys.exit("mtlbench: name the results: python -m mtlbench.report.advice results/methods")
+    try:
+        print("\n".join(page(Path(sys.argv[1]))))
+    except InputError as error:
+        print(f"mtlbench: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -64,4 +64,6 @@ def _middle(rows: list[int]) -> float:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("mtlbench: name the folder of the picture: python -m mtlbench.report.atlas docs/images")
     write(Path(sys.argv[1]))

@@ -241,13 +241,6 @@ def tex(text: str) -> str:
     """``text`` safe inside a LaTeX table."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     special |= {character: "\\" + character for character in "&%$#_{}"}
-    special |= {
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "±": r"$\pm$",
-        "−": "$-$",
-        "≈": r"$\approx$",
-        "≡": r"$\equiv$",
-    }
+    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "−": "$-$", "≈": r"$\approx$"}
     special |= {"≡": r"$\equiv$", "–": "--", "µ": r"\textmu{}", "Δ": r"$\Delta$", "∞": r"$\infty$"}
     return "".join(special.get(character, character) for character in text)

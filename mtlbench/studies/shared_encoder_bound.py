@@ -99,7 +99,7 @@ def table(points: pd.DataFrame) -> pd.DataFrame:
         row |= {"median_smallest_cosine": own["smallest_cosine"].median()}
         row |= {"from_min_norm": own["from_min_norm"].median(), "interaction": own["interaction"].max()}
         rows.append(row | {"from_norms_alone": own["from_norms_alone"].max()})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["dataset", *COLUMNS])
 
 
 def draw(points: pd.DataFrame) -> Figure:

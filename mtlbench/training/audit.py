@@ -36,6 +36,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ from torch import Tensor
 from mtlbench import gradients
 from mtlbench.graph import leaves, read_losses
 from mtlbench.methods.method import Method
-from mtlbench.solvers import Solution, min_norm
+from mtlbench.solvers import min_norm
 from mtlbench.training import inner
 
 COLUMNS = (
@@ -83,8 +84,11 @@ class Measured:
     shared: int = 0
     start: tuple[Tensor, ...] = ()
 
+    @cached_property
     def products(self) -> tuple[np.ndarray, float]:
-        """<g_i, u> for every task, and ‖u‖, for the update u of the shared parameters that lies in ``.grad``."""
+        """<g_i, u> for every task, and ‖u‖, for the update u of the shared parameters that lay in ``.grad`` when first
+        asked for: ask before the optimizer's step, which may change it.
+        """
         shared = self.parameters[: self.shared]
         update = tuple(p.new_zeros(p.shape) if p.grad is None else p.grad for p in shared)
         found = gradients.gramian((*(row[: self.shared] for row in self.rows), update))
@@ -126,7 +130,7 @@ def row(measured: Measured, weights: np.ndarray, method: Method, inner_gramian: 
     products = gramian @ weights
     length = math.sqrt(max(float(weights @ products), 0.0))
     if method.needs == "jacobian":
-        products, length = measured.products()
+        products, length = measured.products
     upper, off = np.triu_indices(tasks, 1), ~np.eye(tasks, dtype=bool)
     return {
         "conflict": _mean(gramian[upper] < 0),
@@ -177,7 +181,6 @@ class Audit:
     outside: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
     arrays: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    _counted: Solution | None = field(default=None, repr=False)
 
     def due(self, step: int) -> bool:
         """Whether ``step`` (the number of updates done so far) is measured."""
@@ -185,8 +188,7 @@ class Audit:
 
     def count(self, method: Method) -> None:
         """Count the inner solution of a step, where the method solved for one; every step, measured or not."""
-        if method.solution is not None and method.solution is not self._counted:
-            self._counted = method.solution
+        if method.solution is not None:
             self.solves += 1
             self.outside += not method.solution.converged
 

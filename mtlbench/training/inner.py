@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from mtlbench.methods._room import RoomMethod
 from mtlbench.methods.method import Array, Method
 from mtlbench.solvers import ball, bargaining, dual_cone, min_norm
 
@@ -22,14 +23,14 @@ def relative_gap(method: Method, gramian: Array, weights: Array) -> float:
 
     ``min_norm``: the duality gap over the smallest non-zero G_ii, with lower bounds over the shortest corner of the
     smaller hull; the other rooms' residuals have no unit. A method that names a room and states no problem is judged
-    by its ``weights`` on ``gramian``, without the tasks that it drops. NaN where all weights are 0: a step that stood
-    still claims nothing.
+    by its ``weights`` on ``gramian``, without the tasks that it drops. NaN where this step solved nothing, or all
+    weights are 0: a step that stood still claims nothing.
     """
     assert method.inner_problem is not None
     if method.inner is not None:
         gramian, weights, arguments = method.inner
     else:
-        if not weights.any():
+        if isinstance(method, RoomMethod) or not weights.any():
             return math.nan
         kept = np.diag(gramian) > 0 if method.zero_task == "drop" else np.ones(len(gramian), dtype=bool)
         gramian, weights, arguments = gramian[np.ix_(kept, kept)], weights[kept], {}

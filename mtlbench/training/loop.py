@@ -108,6 +108,8 @@ def train_step(state: State, batches: Sequence[Split], recipe: Recipe) -> gradie
         measured = measure(forwards[-1][0], lambda half: part_losses(state, batch, half, 2, recipe))
     record = _gradients(state, forwards, batch, recipe)
     state.audit.count(state.method)
+    if measured is not None and state.method.needs == "jacobian":
+        _ = measured.products
     if state.step_size is not None:
         state.step_size.adapt(state.optimizer)
     state.optimizer.step()

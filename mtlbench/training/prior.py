@@ -23,7 +23,7 @@ def prior_losses(tasks: Sequence[Task], split: Split) -> list[float]:
 def _best(task: Task, target: Tensor) -> float:
     target = target.double() if target.is_floating_point() else target
     constant = torch.zeros(task.outputs, dtype=torch.float64, device=target.device, requires_grad=True)
-    # No tolerances: they would be absolute, and the units of a loss are anybody's.
+    # No tolerances: they would be absolute, and the units of a loss are anybody's (torch keeps one, felt below 1e-9).
     search = torch.optim.LBFGS(
         [constant], max_iter=200, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
     )

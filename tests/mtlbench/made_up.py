@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtlbench import methods
+
 SCRIPT = "<script>alert(1)</script>"
 SEEDS = (0, 1, 2)
 # Effect of each method on a metric relative to single-task networks; +0.1 is 10 % worse.
@@ -99,7 +101,7 @@ def _write_run(
             for task, metrics in tasks.items()
         },
         "audit": audit if audited else None,
-        "options": {"solver": "active_set"} if inner else {},
+        "options": methods.get(method).options() if method in methods.names() else {},
         "backward_passes": len(tasks) if inner else 1,
         "configuration": {"dataset": dataset, "epochs": 8, "seeds": list(SEEDS)},
         "provenance": {"commit": "0123456789abcdef", "dirty": False, "torch": "2.13.0", "cpu": "a processor"},

@@ -72,3 +72,17 @@ def test_rows_that_an_edge_joins_are_found() -> None:
     pairs = {tasks: {(one, other) for one, other, _ in atlas.joined(rows, tasks)} for tasks in (2, 3)}
     assert pairs[2] == {("pcgrad", "upgrad"), ("fairgrad(alpha=1.0)", "nash_mtl")}
     assert pairs[3] == {("fairgrad(alpha=1.0)", "nash_mtl")}
+
+
+def test_other_options_are_other_methods() -> None:
+    def end(method: str, **options: object) -> atlas.End:
+        return atlas.End(method, methods.get(method, **options).options())
+
+    for one, other in (
+        (end("gem", margin=0.5), end("primary_auxiliary")),
+        (end("pe_ltr", lower=0.2), end("mgda")),
+        (end("pe_ltr"), end("mgda", smooth=0.9)),
+        (end("imtl_g"), end("unit_gradient", level="last_layer")),
+    ):
+        assert not list(atlas.joined({"one": one, "other": other}, 2))
+    assert list(atlas.joined({"one": end("pe_ltr"), "other": end("mgda", tolerance=1e-9)}, 2))

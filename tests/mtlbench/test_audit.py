@@ -29,9 +29,19 @@ CROSS = np.array([[1.0, -1.0, 2.0], [-3.0, -0.5, 0.0], [1.0, -2.0, 4.0]])
 WEIGHTS = np.array([0.5, 0.25, 0.25])
 
 
-def by_hand(weights=WEIGHTS, method="mgda", inner=None, rows=ROWS):
-    gramian = rows @ rows.T
-    return audit.row(Measured(gramian, CROSS), weights, methods.get(method), gramian if inner is None else inner)
+class Foreign(methods.GramianMethod):
+    """Somebody's own method: it names a room and states no problem, so that its weights are judged as they are."""
+
+    name, summary, source, inner_problem = "foreign", "", "", "min_norm"
+    promises = methods.get("mgda").promises
+
+    def gramian_weights(self, gramian, losses):
+        return WEIGHTS
+
+
+def by_hand(weights=WEIGHTS, method=None, inner=None, rows=ROWS):
+    gramian, asked = rows @ rows.T, Foreign() if method is None else methods.get(method)
+    return audit.row(Measured(gramian, CROSS), weights, asked, gramian if inner is None else inner)
 
 
 def test_the_numbers_of_a_step():
@@ -67,6 +77,17 @@ def test_a_zero_gradient_is_no_conflict_and_a_stationary_point():
     assert found["relative_gap"] == pytest.approx(4.0 / 4.0)
 
 
+def test_a_step_that_solved_nothing_is_not_judged_by_the_problem_of_an_earlier_one():
+    method = methods.get("gem", primary=0)
+    method.weights(gramian=np.array([[1.0, -0.5], [-0.5, 1.0]]))
+    assert method.inner is not None
+    without_primary = np.diag([0.0, 1.0])
+    weights = method.weights(gramian=without_primary)
+    assert method.inner is None
+    assert method.solution is None
+    assert math.isnan(audit.relative_gap(without_primary, weights, method))
+
+
 def test_where_every_gradient_is_zero_nothing_is_undefined():
     found = by_hand(weights=np.zeros(3), rows=np.zeros((3, 2)))
     assert found["relative_gap"] == 0
@@ -88,7 +109,7 @@ def test_the_summary_is_the_mean_above_the_noise_floor():
     for step, cross, weights in ((0, CROSS, WEIGHTS), (5, np.abs(CROSS), alone)):
         done = SimpleNamespace(weights=weights, gramian=ROWS @ ROWS.T)
         change = np.array([-1.0, -2.0, 0.5 if step else 0.0])  # the loss of task 2 rises in the second step
-        record.add(step, 1, Measured(ROWS @ ROWS.T, cross), Changes(change, -change), methods.get("mgda"), done)
+        record.add(step, 1, Measured(ROWS @ ROWS.T, cross), Changes(change, -change), Foreign(), done)
     summary = record.summary(zero_task_events=2)
     assert summary["steps"] == 2
     assert summary["interval"] == 5

@@ -371,3 +371,21 @@ def test_wrong_input_is_a_sentence(here, arguments, words):
     with pytest.raises(InputError) as error:
         run(*arguments)
     assert words in str(error.value)
+
+
+def test_a_question_that_is_not_answered_breaks_a_promise_wherever_it_is_asked():
+    def brittle(jacobian):
+        if abs(jacobian).max() > 1e5:
+            raise RuntimeError("too large for me")
+        return jacobian.mean(axis=0)
+
+    made = card(own(brittle), agreement.claim("equal"), SMALL)
+    assert "failed" in made["scaling"]
+    assert not made["passed"]
+
+
+def test_an_answer_that_is_never_a_number_is_neither_random_nor_a_law():
+    made = card(own(lambda jacobian: np.full(jacobian.shape[1], np.nan)), None, SMALL)
+    assert not made["passed"]
+    assert (made["random"], made["remembers"]) == (False, False)
+    assert behaviour.apart(np.array([np.nan]), np.array([np.nan])) == np.inf

@@ -309,3 +309,12 @@ def test_norms_from_1e_minus_8_to_1e8(name):
 def test_wrong_options(name, options, sentence):
     with pytest.raises(InputError, match=sentence):
         methods.get(name, **options)
+
+
+def test_conicgrad_has_an_answer_where_the_mean_cancels():
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        tasks, size = rng.integers(3, 5), rng.integers(2, 5)
+        rows = rng.normal(size=(tasks, size)) * 10.0 ** rng.uniform(-9, 3, size=(tasks, 1))
+        rows[-1] = -rows[:-1].sum(axis=0) + 10.0 ** rng.uniform(-12, 0) * abs(rng.normal(size=size))
+        assert np.isfinite(methods.get("conicgrad").weights(gramian=rows @ rows.T)).all()

@@ -199,6 +199,7 @@ FAKE = """
 @pytest.fixture
 def qpsolvers(tmp_path, monkeypatch):
     (tmp_path / "qpsolvers.py").write_text(textwrap.dedent(FAKE))
+    monkeypatch.delitem(sys.modules, "qpsolvers", raising=False)  # the real one, where it is installed
     monkeypatch.syspath_prepend(tmp_path)
     yield
     sys.modules.pop("qpsolvers", None)

@@ -43,3 +43,9 @@ def test_relative_imports_are_followed():
 
 def test_the_templates_of_the_report_count_as_its_sources():
     assert "report.html.j2" in {path.name for path in module_closure("mtlbench.report.build")}
+
+
+def test_a_method_depends_on_the_solver_that_it_uses_and_on_no_other_room():
+    assert "dual_cone/greedy.py" in _names(_cell("greedy_primary_auxiliary"))
+    assert "bargaining/newton.py" in _names(_cell("nash_mtl"))
+    assert not {"ball/reduction.py", "bargaining/newton.py", "dual_cone/active_set.py"} & _names(_cell("equal"))
