@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mtlbench import architectures, methods, studies, tasks
+from mtlbench.arena import Arena, slug
 from mtlbench.errors import InputError, unknown_name
 
 SINGLE_TASK = "single_task"
@@ -23,6 +24,7 @@ SINGLE_TASK = "single_task"
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "tf32", "bf16"]
 Optimizer = Literal["sgd", "adam", "adamw"]
+Track = Literal["out_of_the_box", "tuned"]
 Positive = Annotated[int, Field(gt=0, le=1_000_000)]
 Threads = Annotated[int, Field(gt=0, le=1024)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -122,6 +124,8 @@ class Cell(_Strict):
     dataset: str
     dataset_parameters: dict[str, Any] = Field(default_factory=dict)
     architecture: str = "hard_sharing"
+    track: Track = "out_of_the_box"
+    setting: str = ""
     method: str
     method_parameters: dict[str, Any] = Field(default_factory=dict)
     seeds: tuple[int, ...]
@@ -148,7 +152,8 @@ class Cell(_Strict):
     @property
     def folder(self) -> str:
         """Where the runs of this cell lie, relative to ``runs/``: safe as a path, unique in a benchmark."""
-        return "/".join((_slug(self.dataset), _slug(self.architecture), _slug(self.label)))
+        arena = Arena("", self.architecture, self.track, self.setting)
+        return "/".join((slug(self.dataset), arena.slug, slug(self.label)))
 
     def run_configuration(self) -> dict[str, Any]:
         """What decides the bytes of one run: everything but the list of seeds."""
@@ -157,10 +162,6 @@ class Cell(_Strict):
 
 def _plain(value: Any) -> str:
     return "/".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.=]+", "-", text).strip("-.")
 
 
 def load(path: Path) -> Benchmark:

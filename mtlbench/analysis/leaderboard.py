@@ -10,10 +10,10 @@ import pandas as pd
 
 from mtlbench.analysis.seesaw import rates
 from mtlbench.analysis.statistics import Interval, change, directions, mean_rank, paired_t_interval, ranks
+from mtlbench.arena import GROUP, Arena
 
 SINGLE_TASK = "single_task"
 EQUAL = "equal"
-GROUP = ["dataset", "architecture"]
 MEANS = ("update_conflict_rate", "predicted_rise_rate", "realised_rise_rate", "median_stationarity")
 SUMS = ("zero_task_events", "inner_solves", "inner_solves_outside")
 
@@ -25,7 +25,7 @@ def metrics(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaderboard(table: pd.DataFrame, all_metrics: bool = False, curves: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row per (dataset, architecture, label), on the test split; every mean has a ``..._half_width``
+    """One row per arena and label, on the test split; every mean has a ``..._half_width``
     column.
 
     ``table`` is :func:`mtlbench.analysis.load.runs`, ``curves`` :func:`mtlbench.analysis.load.curves`, without which
@@ -114,11 +114,11 @@ def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool, curves: pd.Data
     return _sorted(pd.DataFrame(rows))
 
 
-def _seesaws(key: tuple[Any, ...], part: pd.DataFrame, curves: pd.DataFrame | None) -> dict[str, pd.Series]:
+def _seesaws(key: Hashable, part: pd.DataFrame, curves: pd.DataFrame | None) -> dict[str, pd.Series]:
     """The seesaw rates of every label by seed; none without curves."""
     if curves is None:
         return {}
-    found = rates(curves[(curves[GROUP] == list(key)).all(axis=1)], metrics(part))
+    found = rates(Arena.of(key).among(curves), metrics(part))
     return {str(label): own for label, own in found.groupby(level="label")}
 
 

@@ -15,10 +15,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlbench import config
+from mtlbench.arena import GROUP, OUT_OF_THE_BOX
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest
 
-KEYS = ["dataset", "architecture", "label", "method", "seed"]
+KEYS = [*GROUP, "label", "method", "seed"]
 AUDIT = [
     "conflict_rate",
     "noise_floor",
@@ -82,6 +83,8 @@ class Run(BaseModel):
     dataset: str
     dataset_parameters: dict[str, Any] = Field(default_factory=dict)
     architecture: str
+    track: str = OUT_OF_THE_BOX
+    setting: str = ""
     method: str
     label: str
     seed: int

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mtlbench.arena import GROUP
+
 CONFIDENCE = 0.95
 
 
@@ -117,20 +119,19 @@ def directions(scores: pd.DataFrame) -> pd.Series:
 def ranks(scores: pd.DataFrame) -> pd.DataFrame:
     """The rank of every method among those of its dataset, for each (dataset, task, seed): 1 is best.
 
-    ``scores``: tidy, one metric per task: dataset, architecture, label, seed, task, value,
+    ``scores``: tidy, one metric per task: the columns of :data:`GROUP`, label, seed, task, value,
     higher_is_better. Ties share the mean of the ranks they cover. A run without a value (diverged or
     failed) is worst, and such runs tie with each other. Only seeds that every method of the dataset has
     run count, so that every rank is among the same methods.
     """
-    group = ["dataset", "architecture"]
-    labels = scores.groupby(group)["label"].transform("nunique")
-    present = scores.groupby([*group, "task", "seed"])["label"].transform("nunique")
+    labels = scores.groupby(GROUP)["label"].transform("nunique")
+    present = scores.groupby([*GROUP, "task", "seed"])["label"].transform("nunique")
     shared = scores[present == labels].copy()
     # Infinite, not missing: all that broke down must tie, behind all that did not.
     shared["badness"] = np.where(shared["higher_is_better"], -shared["value"], shared["value"])
     shared["badness"] = shared["badness"].fillna(np.inf)
-    shared["rank"] = shared.groupby([*group, "task", "seed"])["badness"].rank(method="average")
-    return shared[[*group, "label", "task", "seed", "rank"]]
+    shared["rank"] = shared.groupby([*GROUP, "task", "seed"])["badness"].rank(method="average")
+    return shared[[*GROUP, "label", "task", "seed", "rank"]]
 
 
 def mean_rank(scores: pd.DataFrame) -> pd.Series:
@@ -139,5 +140,5 @@ def mean_rank(scores: pd.DataFrame) -> pd.Series:
     A label that is missing from some dataset is left out: its mean would be over other opponents.
     """
     table = ranks(scores)
-    per_task = table.groupby(["dataset", "architecture", "task", "label"])["rank"].mean().unstack("label")
+    per_task = table.groupby([*GROUP, "task", "label"])["rank"].mean().unstack("label")
     return per_task.mean(skipna=False).dropna().rename("mean_rank")

@@ -28,7 +28,7 @@ from mtlbench.referee.measure import distance_squared, measure
 from mtlbench.solvers import min_norm
 
 FILE = "inner_weights.csv"
-KEYS = ("dataset", "architecture", "label", "seed")
+KEYS = ("dataset", "architecture", "track", "setting", "label", "seed")
 WORST = ("relative_gap", "exact_gap", "distance", "moved_weight")
 COLUMNS = (*KEYS, "problems", *(f"worst_{name}" for name in WORST), "median_relative_gap", "median_distance")
 

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mtlbench.analysis import load
-from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK, differences, leaderboard
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, differences, leaderboard
+from mtlbench.arena import GROUP, Arena
 from mtlbench.errors import InputError
 from mtlbench.report.format import with_interval
-from mtlbench.report.tables import costs
+from mtlbench.report.tables import costs, spent_in
 
 
 class Group(NamedTuple):
@@ -45,9 +46,10 @@ def page(results: Path) -> Iterator[str]:
     yield "is the time of a step over that of equal weighting. Nothing is corrected for looking at many methods: of"
     yield "twenty that are like equal weighting, one looks better or worse by chance."
     for key, part in board.groupby(GROUP, sort=True):
-        own = table[(table[GROUP] == list(key)).all(axis=1)]
-        spent = None if cost is None else cost[(cost[GROUP] == list(key)).all(axis=1)].set_index("label")
-        yield from _dataset(str(key[0]), part, own, None if spent is None else spent["seconds_per_step_median"])
+        arena = Arena.of(key)
+        own = arena.among(table)
+        spent = spent_in(arena, cost)
+        yield from _dataset(arena.title, part, own, None if spent is None else spent["seconds_per_step_median"])
 
 
 def _dataset(name: str, board: pd.DataFrame, table: pd.DataFrame, seconds: pd.Series | None) -> Iterator[str]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from mtlbench.analysis.leaderboard import GROUP, SINGLE_TASK
+from mtlbench.analysis.leaderboard import SINGLE_TASK
+from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import NOTHING, number, with_interval
 from mtlbench.report.tables import Column, Entry, Table, known
 
@@ -32,9 +33,8 @@ def tables(board: pd.DataFrame) -> list[Table]:
     """One :class:`Table` per dataset of ``board``, the leaderboard."""
     found = []
     for key, part in board.groupby(GROUP, sort=True):
-        assert isinstance(key, tuple)
         rows = [_row(row) for row in part.to_dict("records")]
-        found.append(Table(str(key[0]), str(key[1]), list(COLUMNS), rows))
+        found.append(Table(Arena.of(key), list(COLUMNS), rows))
     return found
 
 

@@ -80,7 +80,7 @@ def to_latex(shown: list[Table]) -> str:
                 position="t",
                 position_float="centering",
                 caption=tex(f"{table.title}. {' '.join([*table.notes, FOOT])}"),
-                label=f"tab:{table.dataset}-{table.architecture}",
+                label=f"tab:{table.arena.slug}",
             )
         )
     return "\n".join(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from scipy import stats
 
-from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK
 from mtlbench.analysis.statistics import CONFIDENCE
+from mtlbench.arena import GROUP, Arena
 from mtlbench.report.style import INK, MUTED, Look, canvas, grid, looks, plain, save
 
 
@@ -31,16 +31,12 @@ def write(
         if board["delta_m"].notna().any():
             save(leaderboard(board, look), folder, "leaderboard")
         for key, own in described[described["main"]].groupby(GROUP, sort=True):
-            selected = curves[_among(curves, key) & (curves["split"] == "validation")]
+            arena = Arena.of(key)
+            selected = arena.among(curves)[lambda frame: frame["split"] == "validation"]
             if not selected.empty:
-                save(learning_curves(selected, own, look), folder, file_name("curves", *key))
+                save(learning_curves(selected, own, look), folder, f"curves-{arena.slug}")
         for key, own in audits.groupby(GROUP, sort=True):
-            save(conflict(own, look), folder, file_name("conflict", *key))
-
-
-def file_name(*parts: str) -> str:
-    """A file name that any file system takes."""
-    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-.") for part in parts)
+            save(conflict(own, look), folder, f"conflict-{Arena.of(key).slug}")
 
 
 def leaderboard(board: pd.DataFrame, look: dict[str, Look]) -> Figure:
@@ -74,7 +70,7 @@ def leaderboard(board: pd.DataFrame, look: dict[str, Look]) -> Figure:
         ax.set_yticks(range(len(part)), names)
         ax.set_ylim(-0.7, tallest - 0.3)
         ax.grid(axis="y", visible=False)
-        ax.set_title(_title(key))
+        ax.set_title(Arena.of(key).title)
         _spread(ax, part)
     return figure
 
@@ -201,12 +197,3 @@ def _range(ax: Axes, values: pd.Series) -> None:
         ax.yaxis.set_minor_formatter(NullFormatter())
     elif high > low:
         ax.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
-
-
-def _among(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.Series:
-    return (frame[GROUP] == list(key)).all(axis=1)
-
-
-def _title(key: tuple[str, ...]) -> str:
-    dataset, architecture = key
-    return dataset if architecture == "hard_sharing" else f"{dataset}, {architecture}"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mtlbench import config, studies
 from mtlbench.analysis.load import Run, csv
+from mtlbench.arena import Arena
 from mtlbench.files import write_atomically
 from mtlbench.report.format import NOTHING, number, with_interval
 from mtlbench.report.style import canvas, save
@@ -61,7 +62,7 @@ def _name(results: Path) -> str | None:
 def _table(dataset: str, part: pd.DataFrame, meanings: dict[str, str]) -> Table:
     columns = [Column(name.replace("_", " "), meaning, "") for name, meaning in meanings.items()]
     rows = [[_entry(row, name) for name in meanings] for row in part.to_dict("records")]
-    return Table(dataset, "", columns, rows)
+    return Table(Arena(dataset, "hard_sharing"), columns, rows)
 
 
 def _entry(row: dict[str, object], name: str) -> Entry:

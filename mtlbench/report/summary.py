@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK, differences
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, differences
 from mtlbench.analysis.statistics import Interval
+from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import fixed, listing, number, plural, with_interval
 
 
@@ -17,9 +18,8 @@ def sentences(table: pd.DataFrame, board: pd.DataFrame) -> list[tuple[str, list[
     """
     found = []
     for key, part in board.groupby(GROUP, sort=True):
-        assert isinstance(key, tuple)
-        runs = table[(table[GROUP] == list(key)).all(axis=1)]
-        found.append((str(key[0]), _of_dataset(runs, part)))
+        arena = Arena.of(key)
+        found.append((arena.title, _of_dataset(arena.among(table), part)))
     return found
 
 

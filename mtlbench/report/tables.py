@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from mtlbench.analysis.leaderboard import EQUAL, GROUP, SINGLE_TASK, metrics
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, metrics
 from mtlbench.analysis.load import csv
+from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
 from mtlbench.report.format import NOTHING, duration, number, with_interval
 
-COST_COLUMNS = ["dataset", "architecture", "label", "seconds_per_step_median", "peak_memory_mib"]
+COST_GROUP = ["dataset", "architecture", "setting"]
+COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mib"]
 SAME = "≈"
 EQUIVALENT = "≡"
 
@@ -42,23 +44,33 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """One dataset's leaderboard."""
+    """The table of one arena."""
 
-    dataset: str
-    architecture: str
+    arena: Arena
     columns: list[Column]
     rows: list[list[Entry]]
     notes: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:
-        return f"{self.dataset}, {self.architecture}"
+        return self.arena.title
 
 
 def costs(results: Path) -> pd.DataFrame | None:
     """``cost.csv`` of the results, or None where step times have not been measured."""
     path = results / "cost.csv"
-    return csv(path, COST_COLUMNS, key="peak_memory_mib") if path.exists() else None
+    if not path.exists():
+        return None
+    # pandas reads the empty setting of a benchmark with one only as a missing number.
+    frame = csv(path, COST_COLUMNS, key="peak_memory_mib")
+    return frame.assign(setting=frame["setting"].astype(object).fillna(""))
+
+
+def spent_in(arena: Arena, cost: pd.DataFrame | None) -> pd.DataFrame | None:
+    """What the rows of ``arena`` cost, by label; a step costs the same in every track."""
+    if cost is None:
+        return None
+    return cost[(cost[COST_GROUP] == [getattr(arena, name) for name in COST_GROUP]).all(axis=1)].set_index("label")
 
 
 def tables(table: pd.DataFrame, board: pd.DataFrame, cost: pd.DataFrame | None) -> list[Table]:
@@ -66,12 +78,11 @@ def tables(table: pd.DataFrame, board: pd.DataFrame, cost: pd.DataFrame | None) 
     described = metrics(table)
     result = []
     for key, part in board.groupby(GROUP, sort=True):
-        assert isinstance(key, tuple)
-        own = described[(described[GROUP] == list(key)).all(axis=1)]
-        spent = None if cost is None else cost[(cost[GROUP] == list(key)).all(axis=1)].set_index("label")
-        runs = table[(table[GROUP] == list(key)).all(axis=1)]
+        arena = Arena.of(key)
+        own, runs = arena.among(described), arena.among(table)
+        spent = spent_in(arena, cost)
         joined = _joined(runs, own["task"].nunique())
-        result.append(_table(key, part, own, spent, sorted(set(runs["step_size_adapter"]) - {0}), joined))
+        result.append(_table(arena, part, own, spent, sorted(set(runs["step_size_adapter"]) - {0}), joined))
     return result
 
 
@@ -83,7 +94,7 @@ def _joined(runs: pd.DataFrame, tasks: int) -> list[tuple[str, str, str]]:
 
 
 def _table(
-    key: tuple[Any, ...],
+    arena: Arena,
     board: pd.DataFrame,
     described: pd.DataFrame,
     cost: pd.DataFrame | None,
@@ -139,7 +150,7 @@ def _table(
     if equivalent:
         pairs = ", ".join(f"{one} and {other} ({relation})" for one, other, relation in equivalent)
         notes.append(f"{EQUIVALENT}: one method under two names, by the atlas of equivalences: {pairs}.")
-    return Table(str(key[0]), str(key[1]), columns, rows, notes)
+    return Table(arena, columns, rows, notes)
 
 
 def _row(

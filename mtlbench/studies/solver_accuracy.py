@@ -17,9 +17,9 @@ from matplotlib.ticker import LogLocator
 from scipy import stats
 
 from mtlbench.analysis import differences, leaderboard, load
-from mtlbench.analysis.leaderboard import GROUP
 from mtlbench.analysis.load import Run
 from mtlbench.analysis.statistics import Interval
+from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import fixed, listing, number
 from mtlbench.report.style import INK, MUTED, Look, grid, looks, plain
 from mtlbench.solvers import min_norm
@@ -37,7 +37,7 @@ def measure(records: list[Run]) -> pd.DataFrame:
     everything = load.table(records)
     board = leaderboard(everything).set_index([*GROUP, "label"])
     gaps = load.audits(runs).groupby([*GROUP, "label"])["relative_gap"].agg(["median", "max"])
-    options = {(run.dataset, run.architecture, run.label): run.options for run in runs}
+    options = {(*Arena(*(run.keys[name] for name in GROUP)), run.label): run.options for run in runs}
     against = {}
     for key, part in everything.groupby(GROUP):
         assert isinstance(key, tuple)

@@ -226,6 +226,8 @@ class _Run:
             "dataset": cell.dataset,
             "dataset_parameters": cell.dataset_parameters,
             "architecture": cell.architecture,
+            "track": cell.track,
+            "setting": cell.setting,
             "method": cell.method,
             "method_parameters": cell.method_parameters,
             "label": cell.label,

@@ -33,6 +33,7 @@ from mtlbench.training.start import load_data, new_state, recipe_of, task_groups
 COLUMNS = (
     "dataset",
     "architecture",
+    "setting",
     "method",
     "label",
     "seconds_per_step_median",
@@ -149,7 +150,7 @@ def _measure_dataset(cells: list[Cell], data_dir: Path | None, steps: int, warmu
             for state in contestant.states:
                 state.optimizer.zero_grad(set_to_none=True)
             memory = peak_bytes(contestant.step, device) / 2**20
-            names = (cell.dataset, cell.architecture, cell.method, cell.label)
+            names = (cell.dataset, cell.architecture, cell.setting, cell.method, cell.label)
             numbers = (*(f"{value:.6g}" for value in (median, low, high)), steps, passes, f"{memory:.2f}")
             lines.append((*names, *numbers, device_name(device)))
         return lines

@@ -128,6 +128,7 @@ def _write_cost(folder: Path, methods: dict[str, float]) -> None:
         {
             "dataset": dataset,
             "architecture": "hard_sharing",
+            "setting": "",
             "label": label,
             "method": label.partition("(")[0],
             "seconds_per_step_median": 0.002 * (index + 1),

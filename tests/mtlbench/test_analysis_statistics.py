@@ -25,6 +25,8 @@ def scores(values: Scores, label: str = "m", dataset: str = "d") -> pd.DataFrame
         {
             "dataset": dataset,
             "architecture": "hard_sharing",
+            "track": "out_of_the_box",
+            "setting": "",
             "label": label,
             "method": label,
             "seed": seed,
