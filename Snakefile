@@ -1,5 +1,6 @@
 # From a benchmark file to its report: snakemake --cores all [--configfile config/tiny.yaml]
 import sys
+import time
 from pathlib import Path
 
 # Given unconditionally, this file's methods would be merged into those of --configfile.
@@ -7,7 +8,7 @@ if not config:
     configfile: f"{workflow.basedir}/config/quick.yaml"
 
 from mtlbench.cards import peers
-from mtlbench import cli, methods, pipeline, provenance, runs, solvers, sources
+from mtlbench import cli, methods, overhead, pipeline, provenance, runs, solvers, sources
 from mtlbench.config import SINGLE_TASK
 from mtlbench.errors import InputError
 from mtlbench.solvers import min_norm
@@ -29,12 +30,16 @@ CELLS = {cell.folder: cell for cell in cells}
 TOY = sorted({cell.method for cell in cells} - {SINGLE_TASK})
 MARKERS = [f"{B}/{pipeline.marker(cell)}" for cell in cells]
 # The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says. A step that
-# wants another number of threads starts itself again.
+# wants another number of threads starts itself again. What each step took is kept for the sentence at the end.
 EXPORTS = " ".join(f"{name}={value}" for name, value in cli.fixed_environment(1).items())
 shell.prefix(
-    f"set -euo pipefail; export {EXPORTS}; mtlbench() {{{{ '{sys.executable}' -P -m mtlbench \"$@\"; }}}}; "
+    f"set -euo pipefail; export {EXPORTS}; mtlbench() {{{{ local began=${{{{EPOCHREALTIME/,/.}}}} status=0;"
+    f" '{sys.executable}' -P -m mtlbench \"$@\" || status=$?;"
+    f" printf '%s\\t%s\\t%s\\n' \"$2\" \"$began\" \"${{{{EPOCHREALTIME/,/.}}}}\" >> '{B}/{overhead.STEPS}';"
+    f" return $status; }}}}; "
 )
 
+BEGAN = time.time()
 ALL_CORES = max(1, workflow.cores or 1)
 GPUS = pipeline.gpus() if bench.device != "cpu" else 0
 
@@ -113,6 +118,8 @@ rule publish:
 
 # Runs are not declared as outputs: Snakemake deletes a rule's outputs before it starts, and finished seeds must stay.
 rule train:
+    input:
+        lambda wildcards: [f"{B}/{path}" for path in pipeline.reference(CELLS[wildcards.folder])],
     output:
         f"{B}/logs/cells/{{folder}}.json",
     params:
@@ -359,9 +366,18 @@ onstart:
     pipeline.keep_configuration(config, Path(B))
 
 
+def spent():
+    """Say where the time went."""
+    found = overhead.sentence(Path(B), BEGAN, time.time(), ALL_CORES)
+    if found:
+        print(f"mtlbench: {found}", file=sys.stderr)
+
+
 onsuccess:
+    spent()
     print(f"mtlbench: done; the results are in {B}", file=sys.stderr)
 
 
 onerror:
+    spent()
     print(f"mtlbench: not everything was made; the same command goes on. Logs: {B}/logs", file=sys.stderr)

@@ -51,6 +51,11 @@ the tests hold a witness ([add-a-method.md](add-a-method.md#what-it-promises)). 
 
 {promises}
 
+What is tuned besides learning rate and weight decay, in the tuned track ([tuning.md](tuning.md)); an option that the
+benchmark file gives is not.
+
+{search}
+
 {sources}
 """
 
@@ -78,6 +83,10 @@ def methods_page() -> str:
     return PAGE.format(
         what=table(("method", "what it does"), what),
         promises=table(tuple(c.replace("×", " × ").replace("-", " ") for c in columns.split()), promised),
+        search=table(
+            ("method", "option", "tried"),
+            [(f"`{m.name}`", f"`{option}`", tried) for m in found for option, tried in m.search.items()],
+        ),
         sources=table(("method", "source"), [(f"`{m.name}`", m.source) for m in found]),
     )
 
@@ -109,6 +118,7 @@ def _method(name: str) -> dict[str, Any]:
         "level": method.level,
         "batches": method.batches,
         "options": method.options(),
+        "search": {option: str(tried) for option, tried in method.search.items()},
         "source": method.source,
     }
 

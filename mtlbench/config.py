@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from mtlbench import architectures, methods, studies, tasks
 from mtlbench.arena import Arena, slug
@@ -51,6 +52,11 @@ def _as_method(entry: Any) -> Any:
     raise ValueError("a method is written as its name, or as {name: {parameter: value}}")
 
 
+def _as_pair(value: Any) -> Any:
+    """A list of two numbers as the bounds of a range."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 class MethodEntry(_Strict):
     """A method of the list and the parameters it is run with."""
 
@@ -61,6 +67,9 @@ class MethodEntry(_Strict):
 class DatasetEntry(_Strict):
     """How one dataset is run; what is left out comes from the dataset's own protocol.
 
+    ``optimizer`` and ``weight_decay`` may be lists: every combination is a table of its own. In the tuned track the
+    learning rate and weight decay are drawn, a list of weight decays apart: what stands here is for the other track.
+
     ``step_size_adapter``: the rate with which the step size is adapted during training, 0 leaves it alone.
     """
 
@@ -69,11 +78,22 @@ class DatasetEntry(_Strict):
     methods: Annotated[list[Annotated[MethodEntry, BeforeValidator(_as_method)]], Field(min_length=1)]
     epochs: Positive | None = None
     batch_size: BatchSize | None = None
-    optimizer: Optimizer | None = None
+    optimizer: Optimizer | Annotated[list[Optimizer], Field(min_length=1)] | None = None
     learning_rate: LearningRate | None = None
-    weight_decay: WeightDecay | None = None
+    weight_decay: WeightDecay | Annotated[list[WeightDecay], Field(min_length=1)] | None = None
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative | None = None
+
+    def settings(self) -> list[tuple[str, Optimizer | None, float | None]]:
+        """Every (name, optimizer, weight decay) that is compared: lists are axes, and only axes are named."""
+        optimizers = self.optimizer if isinstance(self.optimizer, list) else [self.optimizer]
+        decays = self.weight_decay if isinstance(self.weight_decay, list) else [self.weight_decay]
+        found = []
+        for optimizer, decay in product(optimizers, decays):
+            names = [str(optimizer)] if len(optimizers) > 1 else []
+            names += [f"weight decay {decay:g}"] if len(decays) > 1 else []
+            found.append((", ".join(names), optimizer, decay))
+        return found
 
 
 class ValidateSection(_Strict):
@@ -95,8 +115,41 @@ class CostSection(_Strict):
     warmup: Annotated[int, Field(ge=1)] = 5
 
 
+class TuningSection(_Strict):
+    """How the rows of the tuned track are tuned, baselines included: ``trials`` points each, of ``seeds`` runs.
+
+    ``learning_rate`` and ``weight_decay``: from where to where they are drawn, evenly in the logarithm, the same for
+    all methods. Methods that bring updates of very different lengths are only comparable where the learning rate may
+    differ by three decades or more.
+    """
+
+    trials: Annotated[int, Field(gt=0, le=1000)]
+    seeds: Annotated[int, Field(gt=0, le=1000)] = 1
+    learning_rate: Annotated[tuple[LearningRate, LearningRate], BeforeValidator(_as_pair)] = (1e-4, 1e-1)
+    weight_decay: Annotated[tuple[LearningRate, LearningRate], BeforeValidator(_as_pair)] = (1e-6, 1e-2)
+
+    @field_validator("learning_rate")
+    @classmethod
+    def _wide_enough(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[1] < 1000 * bounds[0]:
+            raise ValueError("the range of learning rates must span three decades or more, such as [1e-4, 1e-1]")
+        return bounds
+
+    @field_validator("weight_decay")
+    @classmethod
+    def _in_order(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[1] < bounds[0]:
+            raise ValueError("the range goes from its lower to its upper end, such as [1e-6, 1e-2]")
+        return bounds
+
+
 class Benchmark(_Strict):
-    """One benchmark file."""
+    """One benchmark file.
+
+    ``protocol_version`` grows when the benchmark comes to mean something else; results of different versions are never
+    put into one table. ``tracks``: ``out_of_the_box`` (the papers' defaults at the dataset's learning rate), ``tuned``,
+    or both; ``paper_mode`` evaluates on test after every epoch, for the papers' own ways of choosing a number.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
     seeds: Annotated[int, Field(gt=0, le=10_000)] = 10
@@ -106,6 +159,10 @@ class Benchmark(_Strict):
     cells_per_gpu: Positive = 1
     precision: Precision = "fp32"
     audit_interval: NonNegative = 100
+    protocol_version: Positive = 1
+    tracks: Annotated[list[Track], Field(min_length=1)] = Field(default=["out_of_the_box"])
+    tuning: TuningSection | None = None
+    paper_mode: bool = False
     study: str | None = None
     datasets: Annotated[dict[str, DatasetEntry], Field(min_length=1)]
     validate_solvers: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
@@ -117,10 +174,13 @@ class Cell(_Strict):
 
     ``method`` is a method's name or ``single_task``. ``epochs`` to ``weight_decay`` left ``None`` come from the
     dataset's protocol. ``step_size_adapter`` is the rate with which the step size is adapted, 0 leaves it alone.
-    ``audit_interval`` counts training steps; 0 turns the audit off.
+    ``audit_interval`` counts training steps; 0 turns the audit off. ``track`` and ``setting``: see
+    :class:`~mtlbench.arena.Arena`. ``tuned`` holds the method's own parameters that a trial drew, ``trial`` the number
+    of a trial; both come from :mod:`mtlbench.tuning`.
     """
 
     benchmark: str
+    protocol_version: Positive = 1
     dataset: str
     dataset_parameters: dict[str, Any] = Field(default_factory=dict)
     architecture: str = "hard_sharing"
@@ -128,6 +188,9 @@ class Cell(_Strict):
     setting: str = ""
     method: str
     method_parameters: dict[str, Any] = Field(default_factory=dict)
+    tuned: dict[str, Any] = Field(default_factory=dict)
+    trial: NonNegative | None = None
+    tuning: TuningSection | None = None
     seeds: tuple[int, ...]
     benchmark_seed: NonNegative = 0
     epochs: Positive | None = None
@@ -137,10 +200,16 @@ class Cell(_Strict):
     weight_decay: WeightDecay | None = None
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative = 100
+    paper_mode: bool = False
     threads: Threads = 1
     device: Device = "auto"
     cells_per_gpu: Positive = 1
     precision: Precision = "fp32"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's options: those of the benchmark file and those that a trial drew."""
+        return self.method_parameters | self.tuned
 
     @property
     def label(self) -> str:
@@ -153,7 +222,8 @@ class Cell(_Strict):
     def folder(self) -> str:
         """Where the runs of this cell lie, relative to ``runs/``: safe as a path, unique in a benchmark."""
         arena = Arena("", self.architecture, self.track, self.setting)
-        return "/".join((slug(self.dataset), arena.slug, slug(self.label)))
+        trial = () if self.trial is None else (f"trial-{self.trial}",)
+        return "/".join((slug(self.dataset), arena.slug, slug(self.label), *trial))
 
     def run_configuration(self) -> dict[str, Any]:
         """What decides the bytes of one run: everything but the list of seeds."""
@@ -208,14 +278,19 @@ def load_resolved(results: Path) -> Benchmark:
     return parse(content, str(path))
 
 
-def listed_runs(results: Path) -> list[Path] | None:
-    """The folders of the runs that the benchmark of ``results`` asks for; ``None`` where no ``config.json`` lies there.
+def listed_cells(results: Path) -> list[Cell] | None:
+    """The cells that the benchmark of ``results`` asks for; ``None`` where no ``config.json`` lies there.
 
-    Runs of methods or seeds that the benchmark no longer lists may lie beside them: kept, and not read.
+    Runs of methods or seeds that the benchmark no longer lists may lie beside theirs: kept, and not read.
     """
-    if not (results / "config.json").is_file():
+    return cells(load_resolved(results)) if (results / "config.json").is_file() else None
+
+
+def listed_runs(results: Path) -> list[Path] | None:
+    """The folders of the runs of :func:`listed_cells`."""
+    listed = listed_cells(results)
+    if listed is None:
         return None
-    listed = cells(load_resolved(results))
     return [results / "runs" / cell.folder / f"seed-{seed}" for cell in listed for seed in cell.seeds]
 
 
@@ -229,6 +304,7 @@ def parse(content: Any, where: str) -> Benchmark:
         raise _first_sentence(error, where) from None
     if benchmark.study not in (None, *studies.names()):
         raise unknown_name("study", benchmark.study, studies.names(), where)
+    _check_tracks(benchmark, where)
     for dataset, entry in benchmark.datasets.items():
         place = f"{where}: datasets.{dataset}"
         if dataset not in tasks.names():
@@ -245,31 +321,62 @@ def parse(content: Any, where: str) -> Benchmark:
     return benchmark
 
 
+def _check_tracks(benchmark: Benchmark, where: str) -> None:
+    """What the tuned track needs beside itself."""
+    if ("tuned" in benchmark.tracks) != (benchmark.tuning is not None):
+        missing = "tuning: {trials: 20}" if benchmark.tuning is None else "tracks: [tuned]"
+        raise InputError(f"{where}: the tuned track needs both tracks and tuning: add {missing}")
+    if len(set(benchmark.tracks)) < len(benchmark.tracks):
+        raise InputError(f"{where}: tracks: a track is listed twice")
+    for dataset, entry in benchmark.datasets.items():
+        place = f"{where}: datasets.{dataset}"
+        if "tuned" in benchmark.tracks and SINGLE_TASK not in {method.name for method in entry.methods}:
+            raise InputError(f"{place}.methods: trials are compared with {SINGLE_TASK}: add it to the list")
+        if benchmark.tracks == ["tuned"] and entry.learning_rate is not None:
+            raise InputError(f"{place}: learning_rate is drawn in the tuned track: give the range tuning.learning_rate")
+        names = [name for name, _, _ in entry.settings()]
+        if len(set(names)) < len(names):
+            raise InputError(f"{place}: a value of optimizer or weight_decay is listed twice")
+
+
 def cells(benchmark: Benchmark) -> list[Cell]:
     """Every training cell of the benchmark, in the order of the file."""
     return [cell for dataset in benchmark.datasets for cell in _dataset_cells(benchmark, dataset)]
 
 
 def _dataset_cells(benchmark: Benchmark, dataset: str) -> list[Cell]:
+    arenas = product(benchmark.tracks, benchmark.datasets[dataset].settings())
+    return [cell for track, setting in arenas for cell in _arena_cells(benchmark, dataset, track, *setting)]
+
+
+def _arena_cells(
+    benchmark: Benchmark, dataset: str, track: Track, setting: str, optimizer: Optimizer | None, decay: float | None
+) -> list[Cell]:
     entry = benchmark.datasets[dataset]
+    tuned = track == "tuned"
     interval = benchmark.audit_interval if entry.audit_interval is None else entry.audit_interval
     return [
         Cell(
             benchmark=benchmark.name,
+            protocol_version=benchmark.protocol_version,
             dataset=dataset,
             dataset_parameters=entry.parameters,
             architecture=entry.architecture,
+            track=track,
+            setting=setting,
             method=method.name,
             method_parameters=method.parameters,
+            tuning=benchmark.tuning if tuned else None,
             seeds=tuple(range(benchmark.seeds)),
             benchmark_seed=benchmark.benchmark_seed,
             epochs=entry.epochs,
             batch_size=entry.batch_size,
-            optimizer=entry.optimizer,
-            learning_rate=entry.learning_rate,
-            weight_decay=entry.weight_decay,
+            optimizer=optimizer,
+            learning_rate=None if tuned else entry.learning_rate,
+            weight_decay=None if tuned and not isinstance(entry.weight_decay, list) else decay,
             step_size_adapter=entry.step_size_adapter,
             audit_interval=interval,
+            paper_mode=benchmark.paper_mode,
             threads=benchmark.threads,
             device=benchmark.device,
             cells_per_gpu=benchmark.cells_per_gpu,
@@ -316,7 +423,7 @@ def check_plugins(cell: Cell) -> None:
             if cell.method_parameters:
                 raise InputError(f"{SINGLE_TASK} takes no parameters, got {', '.join(cell.method_parameters)}")
             return
-        methods.get(cell.method, **cell.method_parameters).check_tasks(len(dataset.tasks))
+        methods.get(cell.method, **cell.options).check_tasks(len(dataset.tasks))
     except (InputError, tasks.DatasetError) as error:
         raise InputError(f"{cell.dataset}, {cell.label}: {error}") from None
     except Exception as error:
@@ -342,6 +449,11 @@ def _first_sentence(error: ValidationError, where: str) -> InputError:
 
 def _keys_at(path: list[str]) -> list[str]:
     """The keys that the section at ``path`` may hold."""
-    sections: dict[str, type[BaseModel]] = {"validate": ValidateSection, "cost": CostSection, "datasets": DatasetEntry}
+    sections: dict[str, type[BaseModel]] = {
+        "validate": ValidateSection,
+        "cost": CostSection,
+        "datasets": DatasetEntry,
+        "tuning": TuningSection,
+    }
     model = sections[path[0]] if path else Benchmark
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from mtlbench import config, runs, tasks
+from mtlbench import config, runs, tasks, tuning
+from mtlbench.arena import TUNED
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest, write_atomically, write_json
 
@@ -69,6 +70,12 @@ def marker(cell: config.Cell) -> str:
     return f"logs/cells/{cell.folder}.json"
 
 
+def reference(cell: config.Cell) -> list[str]:
+    """The markers of the cells whose trials those of ``cell`` are measured against."""
+    alone = cell.track != TUNED or cell.method == config.SINGLE_TASK
+    return [] if alone else [marker(tuning.reference(cell))]
+
+
 def attempt(cell: config.Cell, results: Path) -> int:
     """The number of the attempt that the cell is on: it grows while a run is missing, cut, stale, diverged or failed.
 
@@ -86,6 +93,11 @@ def _attempts(cell: config.Cell, results: Path) -> Path:
 
 
 def _all_done(cell: config.Cell, results: Path) -> bool:
+    if cell.track == TUNED:
+        chosen = tuning.selected(cell, results)
+        if chosen is None:
+            return False
+        cell = chosen
     here = runs.identity(cell)
     found = (runs.current(cell, seed, results / "runs" / cell.folder / f"seed-{seed}", here) for seed in cell.seeds)
     return all(record is not None and record["status"] == "done" for record in found)
@@ -151,6 +163,12 @@ def _cell(options: argparse.Namespace) -> int:
         raise InputError(f"{options.results}/config.json was changed by another run of the pipeline: start again")
     from mtlbench.training.cell import record_death, run_cell
 
+    selection = {}
+    if options.died is None and cell.track == TUNED:
+        for trial in tuning.trial_cells(cell):
+            run_cell(trial, options.results / tuning.FOLDER, data_dir=None, progress=True)
+        cell = tuning.select(cell, options.results)
+        selection = {"selection": options.results / tuning.FOLDER / cell.folder / tuning.SELECTION}
     if options.died is None:
         statuses = run_cell(cell, options.results / "runs", data_dir=None, progress=True)
     else:
@@ -158,7 +176,7 @@ def _cell(options: argparse.Namespace) -> int:
         statuses = record_death(cell, options.results / "runs", reason)
     write_atomically(_attempts(cell, options.results), f"{options.attempt}\n")
     records = {str(seed): options.results / "runs" / cell.folder / f"seed-{seed}" / runs.RUN for seed in cell.seeds}
-    write_json(options.results / marker(cell), {seed: digest(path) for seed, path in records.items()})
+    write_json(options.results / marker(cell), {name: digest(path) for name, path in (selection | records).items()})
     counts = (f"{statuses.count(status)} {status}" for status in ("done", "diverged", "failed") if status in statuses)
     print(f"{cell.dataset} {cell.label}: {', '.join(counts)}")
     return 0

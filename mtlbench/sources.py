@@ -31,7 +31,7 @@ def cell_sources(cell: Cell) -> list[Path]:
     # The audit of every run and some methods ask the min-norm room for its default; others say which solver they use.
     solvers = {f"min_norm.{signature(min_norm.solve).parameters['algorithm'].default}"}
     if cell.method != SINGLE_TASK:
-        made = methods.get(cell.method, **{k: v for k, v in cell.method_parameters.items() if k != "smooth"})
+        made = methods.get(cell.method, **{k: v for k, v in cell.options.items() if k != "smooth"})
         solvers |= {f"{made.inner_problem}.{made.solver}"} if isinstance(made, RoomMethod) else set()
     return sorted(files.union(*(_closure((f"mtlbench.solvers.{solver}",)) for solver in solvers)))
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mtlbench import config
-from mtlbench.arena import GROUP, OUT_OF_THE_BOX
+from mtlbench import config, tuning
+from mtlbench.arena import GROUP, OUT_OF_THE_BOX, TUNED
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest
 
@@ -43,6 +43,21 @@ AUDIT_COLUMNS = [
     "cross_half_conflict",
     "relative_gap",
     "stationarity",
+]
+
+
+TRIAL_COLUMNS = [
+    *GROUP,
+    "label",
+    "trial",
+    "learning_rate",
+    "weight_decay",
+    "parameters",
+    "seeds",
+    "status",
+    "score",
+    "chosen",
+    "edge",
 ]
 
 
@@ -94,6 +109,7 @@ class Run(BaseModel):
     best_epoch: int | None = None
     validation: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     test: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    paper: dict[str, dict[str, dict[str, float | None]]] | None = None
     metrics: dict[str, dict[str, MetricInfo]] = Field(default_factory=dict)
     audit: Audit | None = None
     options: dict[str, Any] = Field(default_factory=dict)
@@ -160,8 +176,10 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
     """One row per (run, split, task, metric): :data:`KEYS`, split, task, metric, value, direction, unit,
     main, status, reason, the method's options, the audit's summary and the rate of the step size's adapter.
 
-    Every run has a row for every metric of its dataset; the value is NaN where the run did not get that
-    far. ``main`` marks the first metric of each task, the one that ranks are taken on.
+    Every run has a row for every metric of its dataset; the value is NaN where the run did not get that far. Beside
+    the splits validation and test stand last_10_epochs and best_test_epoch where the benchmark ran in paper mode
+    (see :mod:`mtlbench.training.paper_mode`). ``main`` marks the first metric of each task, the one that ranks are
+    taken on.
     """
     records = list(records)
     described: dict[tuple[str, str], dict[str, dict[str, MetricInfo]]] = {}
@@ -182,7 +200,8 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
         }
         for task, metrics in described[run.dataset, run.architecture].items():
             for position, (metric, info) in enumerate(metrics.items()):
-                for split, scores in (("validation", run.validation), ("test", run.test)):
+                splits = {"validation": run.validation, "test": run.test} | (run.paper or {})
+                for split, scores in splits.items():
                     rows.append(
                         {
                             **common,
@@ -209,6 +228,29 @@ def audits(records: Iterable[Run]) -> pd.DataFrame:
     """The audited steps of all runs: :data:`KEYS` and the columns of ``audit.csv``."""
     audited = [run for run in records if run.audit is not None]
     return _concatenate(audited, "audit.csv", AUDIT_COLUMNS)
+
+
+def trials(results: Path) -> pd.DataFrame:
+    """Every trial of the tuned track, one row each: :data:`TRIAL_COLUMNS`; empty where nothing was tuned.
+
+    ``score`` is the scalar that trials are selected by (see :mod:`mtlbench.tuning`), NaN where a run of the trial
+    did not end; ``parameters`` are the method's own, as JSON; ``edge`` names the numbers in which the selected trial
+    is the extreme of all. Raises :class:`~mtlbench.errors.CheckFailed` naming a selection that is missing or cut.
+    """
+    listed = config.listed_cells(results)
+    if listed is None:
+        paths = sorted((results / tuning.FOLDER).glob(f"**/{tuning.SELECTION}"))
+    else:
+        tuned = [cell for cell in listed if cell.track == TUNED]
+        paths = [results / tuning.FOLDER / cell.folder / tuning.SELECTION for cell in tuned]
+    rows = []
+    for path in paths:
+        content = tuning.read(path)
+        arena = {name: content[name] for name in (*GROUP, "label")}
+        for trial in content["trials"]:
+            own = {"parameters": json.dumps(trial["parameters"]), "edge": content["edge"] if trial["chosen"] else ""}
+            rows.append(arena | trial | own)
+    return pd.DataFrame(rows, columns=TRIAL_COLUMNS).astype({"score": float})
 
 
 def csv(path: Path, columns: list[str], key: str) -> pd.DataFrame:

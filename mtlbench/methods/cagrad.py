@@ -22,6 +22,7 @@ from typing import Any
 
 from mtlbench.methods._room import RoomMethod
 from mtlbench.methods.method import Array, Promises, choice, number
+from mtlbench.search import Linear, ranges
 
 RESCALE = ("none", "1/(1+c^2)", "1/(1+c)")
 
@@ -38,6 +39,7 @@ class CAGrad(RoomMethod):
     name = "cagrad"
     summary = "the best direction for the worst task within a ball around the mean gradient"
     source = "B. Liu et al., NeurIPS 2021, arXiv 2110.14048"
+    search = ranges(radius=Linear(0.05, 0.95))
     promises = Promises(
         non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="direction"
     )

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from mtlbench.methods.method import Array, GramianMethod, Promises, number
+from mtlbench.search import Linear, ranges
 from mtlbench.solvers import Solution, min_norm
 from mtlbench.solvers.ball.reduction import shifted
 
@@ -44,6 +45,7 @@ class ConicGrad(GramianMethod):
     name = "conicgrad"
     summary = "the direction within a cone around the mean gradient whose worst improvement is largest"
     source = "Hassanpour et al., 2025, arXiv 2502.00217"
+    search = ranges(cosine=Linear(0.05, 0.95))
     promises = Promises(
         non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="direction"
     )

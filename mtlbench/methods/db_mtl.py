@@ -16,6 +16,7 @@ import numpy as np
 from mtlbench.errors import InputError
 from mtlbench.methods._memory import average
 from mtlbench.methods.method import Array, GramianMethod, Promises, UndefinedLoss, number
+from mtlbench.search import Linear, ranges
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,7 @@ class DBMTL(GramianMethod):
     name = "db_mtl"
     summary = "running means of the gradients of the log losses, brought to the length of the longest"
     source = "Lin et al., Neural Networks, arXiv 2308.12029"
+    search = ranges(averaging=Linear(0.0, 0.99))
     # The losses' scale is gone before the weights see anything: u stays as it is.
     promises = Promises(
         non_conflicting=False, common_scale=-1.0, task_scale="invariant", permutation=True, unique="weights"

@@ -15,6 +15,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods.method import Array, LossMethod, Promises, number, positive, softmax
+from mtlbench.search import Log, ranges
 
 
 class DWA(LossMethod):
@@ -28,6 +29,7 @@ class DWA(LossMethod):
     name = "dwa"
     summary = "more weight for the tasks whose losses fall more slowly"
     source = "Liu, Johns & Davison, CVPR 2019, arXiv 1803.10704"
+    search = ranges(temperature=Log(0.5, 10.0))
     state = ("total", "seen", "means")
     promises = Promises(
         non_conflicting=False, common_scale=0.0, task_scale="linear", permutation=True, unique="weights"

@@ -18,6 +18,7 @@ import numpy as np
 from mtlbench.errors import InputError
 from mtlbench.methods._memory import like
 from mtlbench.methods.method import Array, GramianMethod, Promises, choice, number, softmax
+from mtlbench.search import Log, ranges
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,7 @@ class ExcessMTL(GramianMethod):
     name = "excess_mtl"
     summary = "exponentiated gradient on estimates of how much each loss can still fall"
     source = "He et al., ICML 2024, arXiv 2402.02009"
+    search = ranges(step_size=Log(1e-3, 1.0))
     promises = Promises(
         non_conflicting=False, common_scale=0.0, task_scale="linear", permutation=True, unique="weights"
     )

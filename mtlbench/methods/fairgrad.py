@@ -17,6 +17,7 @@ from typing import Any
 from mtlbench.errors import InputError
 from mtlbench.methods._bargaining import Bargaining
 from mtlbench.methods.method import Array, Promises, number
+from mtlbench.search import Log, ranges
 
 SMALLEST, LARGEST = 1e-3, 1e4
 
@@ -32,6 +33,7 @@ class FairGrad(Bargaining):
     name = "fairgrad"
     summary = "α-fair resource allocation: the product of every task with u is w_i^(−1/α)"
     source = "H. Ban & K. Ji, ICML 2024, arXiv 2402.15638"
+    search = ranges(alpha=Log(0.5, 10.0))
     promises = Promises(non_conflicting=True, common_scale=None, task_scale="none", permutation=True, unique="weights")
 
     def __init__(self, *, alpha: float = 2.0, **common: Any) -> None:

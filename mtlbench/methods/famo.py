@@ -25,6 +25,7 @@ import numpy as np
 
 from mtlbench.methods._learned import LearningMethod
 from mtlbench.methods.method import Array, Needs, Promises, _vector, number, numbers, positive, softmax
+from mtlbench.search import Log, ranges
 
 
 class FAMO(LearningMethod):
@@ -38,6 +39,7 @@ class FAMO(LearningMethod):
     name = "famo"
     summary = "equal progress of all log-losses, learned from the losses after the step"
     source = "Liu, Feng, Stone & Liu, NeurIPS 2023, arXiv 2306.03792, and the authors' code"
+    search = ranges(learning_rate=Log(1e-3, 1e-1))
     needs: ClassVar[Needs] = "losses_after"
     state = ("learned", "before")
     per_task = ("lower_bounds",)

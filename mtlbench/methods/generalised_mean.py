@@ -19,6 +19,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods.method import Array, LossMethod, Promises, UndefinedLoss, number, positive
+from mtlbench.search import Log, ranges
 
 
 class GeneralisedMean(LossMethod):
@@ -33,6 +34,7 @@ class GeneralisedMean(LossMethod):
     name = "generalised_mean"
     summary = "the mean of order p of the losses, from the best task to the worst"
     source = "J. Su, https://kexue.fm/archives/8870"
+    search = ranges(p=Log(0.2, 8.0))
     promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")
 
     def __init__(self, *, p: float | Literal["max", "min"] = 2.0, **common: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mtlbench.methods.method import Array, LossMethod, Promises, number, positive
+from mtlbench.search import Log, ranges
 
 
 class GO4Align(LossMethod):
@@ -27,6 +28,7 @@ class GO4Align(LossMethod):
     name = "go4align"
     summary = "one weight per group of tasks, grouped by k-means on the risk so far"
     source = "Shen et al., NeurIPS 2024, arXiv 2404.06486, after the authors' code"
+    search = ranges(step_size=Log(1e-5, 1e-1))
     state = ("scores",)
     promises = Promises(non_conflicting=False, common_scale=None, task_scale="none", permutation=True, unique="weights")
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtlbench.methods.method import Array, GramianMethod, Promises, generator, number
+from mtlbench.search import Linear, ranges
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,7 @@ class GradDrop(GramianMethod):
     name = "graddrop"
     summary = "every coordinate draws a sign, gradients of the other sign are dropped"
     source = "Z. Chen et al., NeurIPS 2020, arXiv 2010.06808"
+    search = ranges(leak=Linear(0.0, 1.0))
     needs = "jacobian"
     levels = ("shared", "representation")
     promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")

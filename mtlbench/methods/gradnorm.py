@@ -28,6 +28,7 @@ import numpy as np
 from mtlbench.errors import InputError
 from mtlbench.methods._learned import Learning
 from mtlbench.methods.method import Array, GramianMethod, Promises, UndefinedLoss, number
+from mtlbench.search import Linear, ranges
 
 
 class GradNorm(Learning, GramianMethod):
@@ -41,6 +42,7 @@ class GradNorm(Learning, GramianMethod):
     name = "gradnorm"
     summary = "learned weights that bring the weighted gradients to one length, longer for tasks that lag"
     source = "Z. Chen et al., ICML 2018, arXiv 1711.02257"
+    search = ranges(alpha=Linear(0.1, 3.0))
     promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")
     state = ("first", "learned")
     adam_epsilon = 0.0

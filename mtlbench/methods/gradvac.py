@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from mtlbench.methods.method import Array, GramianMethod, Promises, choice, generator, number
 from mtlbench.methods.pcgrad import orders
+from mtlbench.search import Log, ranges
 from mtlbench.solvers.compiled import compiled
 
 EPS = 2.0**-52
@@ -45,6 +46,7 @@ class GradVac(GramianMethod):
     name = "gradvac"
     summary = "pcgrad with running means of the cosines as targets instead of zero"
     source = "Z. Wang et al., ICLR 2021, arXiv 2010.05874"
+    search = ranges(beta=Log(1e-3, 1.0))
     promises = Promises(
         non_conflicting=False, common_scale=0.0, task_scale="linear", permutation=False, unique="weights"
     )

@@ -20,6 +20,7 @@ import numpy as np
 
 from mtlbench.methods._learned import LearningMethod
 from mtlbench.methods.method import Array, Promises, UndefinedLoss
+from mtlbench.search import Log, ranges
 
 
 class IMTLL(LearningMethod):
@@ -31,6 +32,7 @@ class IMTLL(LearningMethod):
     name = "imtl_l"
     summary = "losses scaled by learned factors that make each of them one"
     source = "L. Liu et al., ICLR 2021, https://openreview.net/forum?id=IMPnRXEWpvr"
+    search = ranges(learning_rate=Log(1e-4, 1e-1))
     promises = Promises(
         # The scales remember losses of another size.
         non_conflicting=False,

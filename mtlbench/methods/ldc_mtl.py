@@ -24,6 +24,7 @@ import numpy as np
 
 from mtlbench.methods._learned import LearningMethod
 from mtlbench.methods.method import Array, Promises, choice, number, positive, softmax
+from mtlbench.search import Log, ranges
 
 
 class LDCMTL(LearningMethod):
@@ -38,6 +39,7 @@ class LDCMTL(LearningMethod):
     name = "ldc_mtl"
     summary = "learned weights that keep the weighted losses of neighbouring tasks close"
     source = "Xiao et al., arXiv 2502.08585, after the authors' code"
+    search = ranges(penalty=Log(1e-3, 1.0))
     state = ("learned", "ratios")
     promises = Promises(
         non_conflicting=False, common_scale=None, task_scale="none", permutation=False, unique="weights"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from inspect import Parameter, signature
@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtlbench.errors import InputError, unknown_name
+from mtlbench.search import Range, ranges
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +77,9 @@ class Method(ABC):
     hold, ``per_task`` the options that hold one number per task. A stochastic method takes ``seed=0``, sets
     ``self.random = generator(self.name, seed)`` and draws from that alone; its state is kept too.
 
+    ``search`` says where options of the method's own are looked for when it is tuned; learning rate and weight
+    decay are tuned for all methods alike.
+
     ``solution`` is the last inner solution and ``inner`` the problem that it belongs to, where the method states one.
     ``stationary_events`` counts the steps in which there is none, because the point is Pareto stationary.
     """
@@ -85,6 +89,7 @@ class Method(ABC):
     source: ClassVar[str]
     needs: ClassVar[Needs]
     promises: Promises
+    search: ClassVar[Mapping[str, Range]] = ranges()
     level: Level = "shared"
     batches: int = 1
     zero_task: Literal["drop", "keep"] = "keep"

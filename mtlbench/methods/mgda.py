@@ -24,6 +24,7 @@ import numpy as np
 from mtlbench.errors import InputError
 from mtlbench.methods._room import RoomMethod
 from mtlbench.methods.method import Array, Promises, choice, positive
+from mtlbench.search import Choice, ranges
 
 NORMALISATIONS = ("none", "l2", "loss", "loss+")
 # The degree of 1/n_i in a common factor of the losses; whether g_i/n_i stays as it is when one loss is scaled.
@@ -44,6 +45,7 @@ class MGDA(RoomMethod):
     name = "mgda"
     summary = "the shortest vector in the convex hull of the task gradients"
     source = "Désidéri, C. R. Acad. Sci. Paris 2012; Sener & Koltun, NeurIPS 2018, arXiv 1810.04650"
+    search = ranges(normalisation=Choice(("none", "l2", "loss", "loss+")))
     promises = Promises(non_conflicting=True, common_scale=0.0, task_scale="none", permutation=True, unique="direction")
     inner_problem = "min_norm"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mtlbench.methods._memory import SimplexMemory, average
 from mtlbench.methods._simplex import simplex
 from mtlbench.methods.method import Array, Promises, choice, number, softmax
+from mtlbench.search import Log, ranges
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +34,7 @@ class MoCo(SimplexMemory):
     name = "moco"
     summary = "min-norm weights, one step per update, of gradients that are tracked over the steps"
     source = "Fernando et al., ICLR 2023, arXiv 2210.12624"
+    search = ranges(step_size=Log(1e-2, 10.0))
     promises = Promises(non_conflicting=False, common_scale=None, task_scale="none", permutation=True, unique="weights")
     needs = "jacobian"
     levels = ("shared",)

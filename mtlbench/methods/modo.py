@@ -15,6 +15,7 @@ from mtlbench.errors import InputError
 from mtlbench.methods._memory import SimplexMemory
 from mtlbench.methods._simplex import simplex
 from mtlbench.methods.method import Array, Promises, number
+from mtlbench.search import Log, ranges
 
 
 class MoDo(SimplexMemory):
@@ -28,6 +29,7 @@ class MoDo(SimplexMemory):
     name = "modo"
     summary = "one projected step per update towards the min-norm weights, from independent batches"
     source = "Chen, Fernando, Ying & Chen, NeurIPS 2023, arXiv 2305.20057"
+    search = ranges(step_size=Log(1e-4, 1.0))
     promises = Promises(non_conflicting=False, common_scale=None, task_scale="none", permutation=True, unique="weights")
     levels = ("shared",)
 

@@ -25,6 +25,7 @@ import numpy as np
 from mtlbench.errors import InputError
 from mtlbench.methods._bargaining import Bargaining
 from mtlbench.methods.method import Array, Promises, _vector, number, numbers, softmax
+from mtlbench.search import Log, ranges
 
 
 class PIVRG(Bargaining):
@@ -41,6 +42,7 @@ class PIVRG(Bargaining):
     name = "pivrg"
     summary = "fairgrad with alpha 2, tasks that perform worse being preferred"
     source = "X. Qin, X. Wang & J. Yan, CVPR 2025; github.com/jianke0604/MTLlib"
+    search = ranges(temperature=Log(1.0, 100.0))
     promises = Promises(
         non_conflicting=True, common_scale=-4 / 3, task_scale="none", permutation=True, unique="weights"
     )

@@ -24,6 +24,7 @@ import numpy as np
 from mtlbench.methods._memory import SimplexMemory
 from mtlbench.methods._simplex import simplex
 from mtlbench.methods.method import Array, Promises, choice, number
+from mtlbench.search import Log, ranges
 
 
 class SDMGrad(SimplexMemory):
@@ -37,6 +38,7 @@ class SDMGrad(SimplexMemory):
     name = "sdmgrad"
     summary = "the min-norm direction pulled towards the mean, from three independent batches"
     source = "Xiao, Ban & Ji, NeurIPS 2023, arXiv 2305.18409"
+    search = ranges(regularisation=Log(0.03, 10.0))
     promises = Promises(non_conflicting=False, common_scale=0.0, task_scale="none", permutation=True, unique="weights")
     batches = 3
     levels = ("shared",)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtlbench.methods.method import Array, GramianMethod, Promises, choice, number
+from mtlbench.search import Linear, ranges
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,7 @@ class SignAgreement(GramianMethod):
     name = "sign_agreement"
     summary = "the mean gradient in the coordinates in which all tasks agree in sign, zero elsewhere"
     source = "Parascandolo et al., ICLR 2021, arXiv 2009.00329"
+    search = ranges(threshold=Linear(0.2, 1.0))
     needs = "jacobian"
     levels = ("shared", "representation")
     promises = Promises(non_conflicting=True, common_scale=0.0, task_scale="linear", permutation=True, unique="weights")

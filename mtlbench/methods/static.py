@@ -14,6 +14,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods.method import Array, LossMethod, Promises, number
+from mtlbench.search import Simplex, ranges
 
 
 class Static(LossMethod):
@@ -27,6 +28,7 @@ class Static(LossMethod):
     name = "static"
     summary = "a weighted sum of the losses with constant weights"
     source = "baseline; tuned by grid search in Xin et al., NeurIPS 2022, arXiv 2209.11379"
+    search = ranges(weights=Simplex())
     promises = Promises(
         # Fixed weights belong to fixed places: they do not follow a task that changes its place.
         non_conflicting=False,

@@ -23,6 +23,7 @@ import numpy as np
 
 from mtlbench.errors import InputError
 from mtlbench.methods.method import Array, LossMethod, Promises, number, numbers, positive, softmax
+from mtlbench.search import Log, ranges
 
 
 class STCH(LossMethod):
@@ -37,6 +38,7 @@ class STCH(LossMethod):
     name = "stch"
     summary = "the smooth Tchebycheff maximum of the losses"
     source = "Lin et al., ICML 2024, arXiv 2402.19078, and the authors' code"
+    search = ranges(mu=Log(0.1, 10.0))
     state = ("total", "seen")
     per_task = ("preference", "ideal")
     promises = Promises(non_conflicting=False, common_scale=None, task_scale="none", permutation=True, unique="weights")

@@ -17,6 +17,7 @@ import numpy as np
 
 from mtlbench.methods._learned import LearningMethod
 from mtlbench.methods.method import Array, Promises, UndefinedLoss, choice, number
+from mtlbench.search import Log, ranges
 
 FORMS = {"plain": (1.0, 1.0), "gaussian": (0.5, 0.5), "softmax": (1.0, 0.5)}
 
@@ -32,6 +33,7 @@ class UW(LearningMethod):
     name = "uw"
     summary = "learned inverse variances as weights"
     source = "Kendall, Gal & Cipolla, CVPR 2018, arXiv 1705.07115; rate 0.025 as in Nash-MTL's code"
+    search = ranges(learning_rate=Log(1e-3, 1e-1))
     promises = Promises(non_conflicting=False, common_scale=None, task_scale="none", permutation=True, unique="weights")
 
     def __init__(

@@ -62,7 +62,7 @@ def _of_run(folder: Path) -> Iterator[dict[str, Any]]:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         if record["status"] != "done" or record["method"] not in methods.names():
             return
-        method = methods.get(record["method"], **record["method_parameters"])
+        method = methods.get(record["method"], **record["method_parameters"] | record.get("tuned", {}))
         # Other methods with this problem inside bound, rescale or average its weights: theirs are not those of exact.
         if not isinstance(method, MGDA) or method.normalisation != "none":
             return

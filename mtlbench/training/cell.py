@@ -29,7 +29,7 @@ from mtlbench.config import SINGLE_TASK, Cell
 from mtlbench.errors import InputError
 from mtlbench.runs import RUN, current, identity
 from mtlbench.tasks.dataset import DatasetError, MultiTaskDataset, Split
-from mtlbench.training import checkpoint, run_files
+from mtlbench.training import checkpoint, paper_mode, run_files
 from mtlbench.training.devices import device_name, held
 from mtlbench.training.evaluation import Diverged, Metrics, evaluate
 from mtlbench.training.loop import State, train
@@ -153,11 +153,14 @@ class _Run:
                     to_device(splits.train, self.device),
                     to_device(splits.validation, self.device),
                 )
+                peeked = to_device(splits.test, self.device) if self.cell.paper_mode else None
                 for group in task_groups(self.cell, self.dataset):
                     state = new_state(self.cell, self.dataset, group, self.streams, self.device, train=splits.train)
                     self.states.append(state)
-                    self._train_network(state, data, validation, digest, reporter)
-                test = self._test(to_device(splits.test, self.device))
+                    self._train_network(state, data, validation, peeked, digest, reporter)
+                # A trial has no business with the test split.
+                if self.cell.trial is None:
+                    test = self._test(to_device(splits.test, self.device))
             except Diverged as error:
                 status, reason = "diverged", str(error)
             except (InputError, DatasetError):
@@ -185,7 +188,9 @@ class _Run:
             timing=timing | {"host": platform.node()},
         )
 
-    def _train_network(self, state: State, data: Split, validation: Split, digest: str, reporter: Reporter) -> None:
+    def _train_network(
+        self, state: State, data: Split, validation: Split, test: Split | None, digest: str, reporter: Reporter
+    ) -> None:
         names = [task.name for task in state.tasks]
         identity = json.dumps(
             [self.cell.run_configuration(), self.seed, self.here, digest, names, self.device.type],
@@ -201,7 +206,7 @@ class _Run:
             keep(state)
             reporter.epochs(1)
 
-        train(state, data, validation, self.recipe, after_epoch)
+        train(state, data, validation, self.recipe, after_epoch, test)
 
     def _test(self, split: Split) -> Metrics:
         """The one look at the test split, with the weights of the epoch that validation chose."""
@@ -230,6 +235,8 @@ class _Run:
             "setting": cell.setting,
             "method": cell.method,
             "method_parameters": cell.method_parameters,
+            "tuned": cell.tuned,
+            "trial": cell.trial,
             "label": cell.label,
             "seed": self.seed,
             "epochs": self.recipe.epochs,
@@ -239,6 +246,7 @@ class _Run:
             "best_epochs": best,
             "validation": self._declared(validation),
             "test": self._declared(test),
+            "paper": self._paper(),
             "metrics": {
                 task.name: {
                     metric.name: {"higher_is_better": metric.higher_is_better, "unit": metric.unit}
@@ -267,6 +275,10 @@ class _Run:
             ),
         }
 
+    def _paper(self) -> dict[str, Metrics] | None:
+        found = paper_mode.summary([(state.tasks, state.tested) for state in self.states])
+        return None if found is None else {name: self._declared(metrics) for name, metrics in found.items()}
+
     def _declared(self, found: Metrics) -> Metrics:
         """The metrics that the tasks declare, in their order, without the loss."""
         names = {task.name: [metric.name for metric in task.metrics] for task in self.dataset.tasks}
@@ -285,7 +297,9 @@ def _now() -> str:
 def _done(cell: Cell, seed: int, folder: Path, here: dict[str, Any]) -> dict[str, Any] | None:
     """The record in ``folder`` if it is this run's, done, and made on the kind of device that is there now."""
     record = current(cell, seed, folder, here)
-    if record is None or record.get("status") != "done":
+    # That a trial diverges says what its point is worth: there is nothing to try again.
+    ended = ("done",) if cell.trial is None else ("done", "diverged")
+    if record is None or record.get("status") not in ended:
         return None
     on_cpu = cell.device == "cpu" or not torch.cuda.is_available()
     return record if (record["provenance"].get("device") == "cpu") == on_cpu else None
@@ -324,5 +338,6 @@ def _locked(folder: Path) -> Iterator[None]:
 def _sentence(record: dict[str, Any]) -> str:
     if record["status"] != "done":
         return f"{record['status']}: {record['reason']}"
-    main = {task: next(iter(metrics.items())) for task, metrics in record["test"].items()}
-    return f"done, test {', '.join(f'{task} {name} {value:.4g}' for task, (name, value) in main.items())}"
+    split = "test" if record["trial"] is None else "validation"
+    main = {task: next(iter(metrics.items())) for task, metrics in record[split].items()}
+    return f"done, {split} {', '.join(f'{task} {name} {value:.4g}' for task, (name, value) in main.items())}"

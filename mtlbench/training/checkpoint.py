@@ -26,6 +26,7 @@ _FIELDS = (
     "step",
     "epoch",
     "curves",
+    "tested",
     "best_epoch",
     "best_score",
     "best_validation",

@@ -55,7 +55,10 @@ def measure(cells: Sequence[Cell], data_dir: Path | None, out: Path, *, steps: i
     wrong input.
     """
     lines: list[tuple[object, ...]] = []
-    for _, group in groupby(cells, key=lambda cell: (cell.dataset, str(cell.dataset_parameters))):
+    # A step costs the same in every track: once is enough.
+    alike = {(cell.dataset, cell.architecture, cell.setting, cell.label): cell for cell in reversed(cells)}
+    distinct = [cell for cell in cells if any(cell is kept for kept in alike.values())]
+    for _, group in groupby(distinct, key=lambda cell: (cell.dataset, str(cell.dataset_parameters))):
         lines += _measure_dataset(list(group), data_dir, steps, warmup)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

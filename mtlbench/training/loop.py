@@ -50,7 +50,8 @@ class Recipe:
 class State:
     """One network on its way: all that the next step depends on, and all that was found so far.
 
-    ``step`` counts the updates done, ``epoch`` the epochs; ``best_weights`` are those of ``best_epoch``.
+    ``step`` counts the updates done, ``epoch`` the epochs; ``best_weights`` are those of ``best_epoch``; ``tested``
+    holds the test metrics after every epoch where the benchmark asks for the papers' ways of reporting.
     """
 
     tasks: Sequence[Task]
@@ -63,6 +64,7 @@ class State:
     step: int = 0
     epoch: int = 0
     curves: list[Curve] = field(default_factory=list)
+    tested: list[Metrics] = field(default_factory=list)
     best_epoch: int = 0
     best_score: tuple[int, float] = (0, -math.inf)
     best_validation: Metrics = field(default_factory=dict)
@@ -76,8 +78,11 @@ def train(
     validation: Split,
     recipe: Recipe,
     after_epoch: Callable[[State], None] = lambda _: None,
+    test: Split | None = None,
 ) -> None:
     """Train ``state`` up to ``recipe.epochs``, and keep the weights of the epoch that validation likes best.
+
+    ``test``, given in paper mode alone, is evaluated after every epoch, and decides nothing here.
 
     Raises :class:`~mtlbench.training.evaluation.Diverged`, one sentence naming the task, the step and the
     epoch.
@@ -86,13 +91,19 @@ def train(
         began = perf_counter()
         losses = [train_step(state, batches, recipe).losses for batches in epoch_batches(state, data, recipe)]
         state.epoch += 1
-        try:
-            found = evaluate(state.model, validation, state.tasks, recipe.precision)
-        except Diverged as error:
-            raise Diverged(f"on validation after epoch {state.epoch}, {error}") from None
+        found = _evaluated(state, "validation", validation, recipe)
+        if test is not None:
+            state.tested.append(_evaluated(state, "test", test, recipe))
         _note(state, np.mean(losses, axis=0), found)
         state.seconds.append(perf_counter() - began)
         after_epoch(state)
+
+
+def _evaluated(state: State, name: str, split: Split, recipe: Recipe) -> Metrics:
+    try:
+        return evaluate(state.model, split, state.tasks, recipe.precision)
+    except Diverged as error:
+        raise Diverged(f"on {name} after epoch {state.epoch}, {error}") from None
 
 
 def train_step(state: State, batches: Sequence[Split], recipe: Recipe) -> gradients.StepRecord:

@@ -64,12 +64,12 @@ def method_of(cell: Cell, streams: Streams, known: Mapping[str, Callable[[], Any
     if cell.method == SINGLE_TASK:
         # One task: its loss with weight one.
         return methods.get("equal")
-    method = methods.get(cell.method, **cell.method_parameters)
+    method = methods.get(cell.method, **cell.options)
     known = {"seed": lambda: streams.seed("method"), **(known or {})}
-    wanted = [option for option in known if option in method.parameters() and option not in cell.method_parameters]
+    wanted = [option for option in known if option in method.parameters() and option not in cell.options]
     if not wanted:
         return method
-    return methods.get(cell.method, **cell.method_parameters, **{option: known[option]() for option in wanted})
+    return methods.get(cell.method, **cell.options, **{option: known[option]() for option in wanted})
 
 
 def new_state(

@@ -24,7 +24,7 @@ def test_the_page_is_what_the_methods_declare():
 def test_every_method_stands_in_each_table_once():
     page = catalogue.methods_page()
     for name in methods.built_in():
-        assert len(re.findall(rf"^\| `{name}` \|", page, flags=re.MULTILINE)) == 3
+        assert len(re.findall(rf"^\| `{name}` \|", page, flags=re.MULTILINE)) == 3 + len(methods.get(name).search)
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert {line.count(" | ") for line in rows if line.startswith("| `mgda` | gramian")} == {9}
     (mgda,) = [line for line in rows if line.startswith("| `mgda` | gramian")]
