@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,6 +43,7 @@ COLUMNS = (
     "steps",
     "trunk_backward_passes",
     "peak_memory_mib",
+    "peak_gpu_memory_mib",
     "device",
 )
 
@@ -50,9 +52,9 @@ def measure(cells: Sequence[Cell], data_dir: Path | None, out: Path, *, steps: i
     """Time ``steps`` steps of every cell after ``warmup`` untimed ones and write the table ``out``, a CSV.
 
     Seconds are wall-clock times with the device synchronised: median and quartiles. ``peak_memory_mib`` is the most
-    memory that a step holds beyond what was there before it (weights, optimizer state and data, no gradients), in MiB
-    of 2**20 bytes; ``trunk_backward_passes`` is counted from the method's declaration. Raises what training raises for
-    wrong input.
+    memory of the host that a step holds beyond what was there before it (weights, optimizer state and data, no
+    gradients), in MiB of 2**20 bytes, ``peak_gpu_memory_mib`` that of the GPU; ``trunk_backward_passes`` is counted
+    from the method's declaration. Raises what training raises for wrong input.
     """
     lines: list[tuple[object, ...]] = []
     # A step costs the same in every track: once is enough.
@@ -88,17 +90,24 @@ class _Contestant:
         return perf_counter() - began
 
 
-def peak_bytes(step: Callable[[], object], device: torch.device) -> int:
-    """The most memory on ``device`` that ``step()`` holds at one time, beyond what was there before it."""
-    if device.type == "cuda":
+class Peak(NamedTuple):
+    """The most memory that a step holds at one time, beyond what was there before it, in bytes; ``gpu`` 0 without
+    one."""
+
+    host: int
+    gpu: int
+
+
+def peak_memory(step: Callable[[], object], device: torch.device) -> Peak:
+    """The :class:`Peak` of ``step()``; torch's tensors on the host, and on ``device`` where it is a GPU."""
+    on_gpu = device.type == "cuda"
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        step()
-        return torch.cuda.max_memory_allocated(device) - before
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         kept = step()
     del kept
-    return _peak_of_trace(profiler)
+    return Peak(_peak_of_trace(profiler), torch.cuda.max_memory_allocated(device) - before if on_gpu else 0)
 
 
 def _endless(state: State, data: Split, recipe: Recipe) -> Iterator[list[Split]]:
@@ -107,12 +116,13 @@ def _endless(state: State, data: Split, recipe: Recipe) -> Iterator[list[Split]]
 
 
 def _peak_of_trace(profiler: profile) -> int:
-    """The largest running sum of allocations (positive) and releases (negative) in a profile, in bytes."""
+    """The largest running sum of the host's allocations (positive) and releases (negative) in a profile, in bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(path))
         events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
-    memory = sorted((e["ts"], i, e["args"]["Bytes"]) for i, e in enumerate(events) if e["name"] == "[memory]")
+    host = [e for e in events if e["name"] == "[memory]" and e["args"].get("Device Type", 0) == 0]
+    memory = sorted((e["ts"], i, e["args"]["Bytes"]) for i, e in enumerate(host))
     return max(0, int(np.cumsum([size for _, _, size in memory]).max(initial=0)))
 
 
@@ -152,8 +162,13 @@ def _measure_dataset(cells: list[Cell], data_dir: Path | None, steps: int, warmu
             passes = count if cell.method == SINGLE_TASK else contestant.states[0].method.cost(count)
             for state in contestant.states:
                 state.optimizer.zero_grad(set_to_none=True)
-            memory = peak_bytes(contestant.step, device) / 2**20
+            memory = peak_memory(contestant.step, device)
             names = (cell.dataset, cell.architecture, cell.setting, cell.method, cell.label)
-            numbers = (*(f"{value:.6g}" for value in (median, low, high)), steps, passes, f"{memory:.2f}")
+            numbers = (
+                *(f"{value:.6g}" for value in (median, low, high)),
+                steps,
+                passes,
+                *(f"{size / 2**20:.2f}" for size in memory),
+            )
             lines.append((*names, *numbers, device_name(device)))
         return lines

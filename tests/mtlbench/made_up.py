@@ -137,6 +137,7 @@ def _write_cost(folder: Path, methods: dict[str, float]) -> None:
             "steps": 30,
             "trunk_backward_passes": 1,
             "peak_memory_mib": 300.0 + index,
+            "peak_gpu_memory_mib": 0.0,
             "device": "cpu",
         }
         for dataset in DATASETS
