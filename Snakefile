@@ -9,7 +9,7 @@ if not config:
 
 from mtlbench.cards import peers
 from mtlbench import cli, methods, overhead, pipeline, provenance, runs, solvers, sources
-from mtlbench.config import SINGLE_TASK
+from mtlbench.sections import SINGLE_TASK
 from mtlbench.errors import InputError
 from mtlbench.solvers import min_norm
 from mtlbench.tasks import DatasetError

@@ -20,11 +20,12 @@ from mtlbench import config, runs, tasks, tuning
 from mtlbench.arena import TUNED
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest, write_atomically, write_json
+from mtlbench.sections import SINGLE_TASK, Benchmark, Cell
 
 # ---- what the Snakefile asks ----------------------------------------------------------------------------------
 
 
-def resolve(content: object, where: str, stem: str | None = None) -> tuple[config.Benchmark, list[config.Cell]]:
+def resolve(content: object, where: str, stem: str | None = None) -> tuple[Benchmark, list[Cell]]:
     """Check the merged configuration and unfold it into cells, before anything runs and without writing anything.
 
     ``stem`` is that of the benchmark file. Files of datasets and the device are looked for here too, so that a machine
@@ -62,7 +63,7 @@ def digest_of(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
 
 
-def marker(cell: config.Cell) -> str:
+def marker(cell: Cell) -> str:
     """The file that says what a cell's runs are, relative to the results folder of its benchmark.
 
     It holds the digest of every ``run.json``: what is made from the runs is made again exactly when they change.
@@ -70,13 +71,13 @@ def marker(cell: config.Cell) -> str:
     return f"logs/cells/{cell.folder}.json"
 
 
-def reference(cell: config.Cell) -> list[str]:
+def reference(cell: Cell) -> list[str]:
     """The markers of the cells whose trials those of ``cell`` are measured against."""
-    alone = cell.track != TUNED or cell.method == config.SINGLE_TASK
+    alone = cell.track != TUNED or cell.method == SINGLE_TASK
     return [] if alone else [marker(tuning.reference(cell))]
 
 
-def attempt(cell: config.Cell, results: Path) -> int:
+def attempt(cell: Cell, results: Path) -> int:
     """The number of the attempt that the cell is on: it grows while a run is missing, cut, stale, diverged or failed.
 
     Given to the rule as a parameter, it makes Snakemake take up again just the cells that are not done.
@@ -88,11 +89,11 @@ def attempt(cell: config.Cell, results: Path) -> int:
     return attempts + (not _all_done(cell, results))
 
 
-def _attempts(cell: config.Cell, results: Path) -> Path:
+def _attempts(cell: Cell, results: Path) -> Path:
     return results / "logs" / "attempts" / cell.folder
 
 
-def _all_done(cell: config.Cell, results: Path) -> bool:
+def _all_done(cell: Cell, results: Path) -> bool:
     if cell.track == TUNED:
         chosen = tuning.selected(cell, results)
         if chosen is None:

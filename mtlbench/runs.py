@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mtlbench.config import Cell
 from mtlbench.files import digest
 from mtlbench.provenance import environment
+from mtlbench.sections import Cell
 from mtlbench.sources import code_digest
 
 RUN = "run.json"

@@ -15,8 +15,8 @@ from inspect import signature
 from pathlib import Path
 
 from mtlbench import methods, plugins
-from mtlbench.config import SINGLE_TASK, Cell
 from mtlbench.methods._room import RoomMethod
+from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.solvers import min_norm
 
 _PACKAGE = Path(__file__).parent

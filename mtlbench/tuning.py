@@ -26,10 +26,10 @@ from scipy.stats import qmc
 from mtlbench import methods, runs, tasks
 from mtlbench.analysis.statistics import change
 from mtlbench.arena import TUNED
-from mtlbench.config import SINGLE_TASK, Cell, TuningSection
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest, write_json
 from mtlbench.search import Log, Range
+from mtlbench.sections import SINGLE_TASK, Cell, TuningSection
 
 FIRST_SEED = 10_000
 FOLDER = "trials"

@@ -62,10 +62,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _settings(options: argparse.Namespace) -> Settings:
     """Those of the benchmark file, else the defaults; sizes and count as asked."""
-    from mtlbench import config
+    from mtlbench import config, sections
     from mtlbench.referee.problems import Settings
 
-    section = config.ValidateSection()
+    section = sections.ValidateSection()
     if options.config:
         benchmark = config.load(options.config)
         for cell in config.cells(benchmark):

@@ -21,9 +21,9 @@ from scipy import stats
 from mtlbench.analysis import differences, leaderboard, load
 from mtlbench.analysis.load import Run
 from mtlbench.arena import GROUP, Arena
-from mtlbench.config import SINGLE_TASK
 from mtlbench.report.format import fixed, plural
 from mtlbench.report.style import grid, looks
+from mtlbench.sections import SINGLE_TASK
 from mtlbench.studies.study import Study
 
 

@@ -25,9 +25,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from mtlbench import provenance, tasks
-from mtlbench.config import SINGLE_TASK, Cell
 from mtlbench.errors import InputError
 from mtlbench.runs import RUN, current, identity
+from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.tasks.dataset import DatasetError, MultiTaskDataset, Split
 from mtlbench.training import checkpoint, paper_mode, run_files
 from mtlbench.training.devices import device_name, held

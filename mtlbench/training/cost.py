@@ -22,8 +22,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from mtlbench import tasks
-from mtlbench.config import SINGLE_TASK, Cell
 from mtlbench.files import write_atomically
+from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.tasks.dataset import Split
 from mtlbench.training.devices import device_name, held
 from mtlbench.training.loop import Recipe, State, epoch_batches, train_step

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from mtlbench import architectures, methods
-from mtlbench.config import SINGLE_TASK, Cell
 from mtlbench.errors import InputError
 from mtlbench.methods.method import Method
+from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.tasks.dataset import MultiTaskDataset, Split, Splits, Task
 from mtlbench.training.audit import Audit
 from mtlbench.training.loop import Recipe, State

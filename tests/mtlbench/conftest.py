@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from mtlbench import tasks
-from mtlbench.config import Cell
+from mtlbench.sections import Cell
 from mtlbench.tasks.dataset import Metric, MultiTaskDataset, Protocol, Source, Split, Splits, Task
 
 BATCH = 16

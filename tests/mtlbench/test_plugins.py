@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mtlbench import catalogue, cli, config, methods, plugins, sources
-from mtlbench.config import Cell
 from mtlbench.errors import InputError
+from mtlbench.sections import Cell
 
 METHOD = '''"""Weights K, K − 1, ..., 1."""
 

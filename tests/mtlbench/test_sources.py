@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtlbench.config import Cell
+from mtlbench.sections import Cell
 from mtlbench.sources import cell_sources, code_digest, module_closure
 
 

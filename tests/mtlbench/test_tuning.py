@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from mtlbench import config, methods, overhead, search, tuning
+from mtlbench import config, methods, overhead, search, sections, tuning
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.training.cell import run_cell
 from mtlbench.training.paper_mode import summary
@@ -56,7 +56,7 @@ class TestTrials:
     def test_trials_and_reports_never_share_a_seed(self):
         for cell in cells().values():
             assert not {seed for trial in tuning.trial_cells(cell) for seed in trial.seeds} & set(cell.seeds)
-        assert config.Benchmark.model_fields["seeds"].metadata[1].le == tuning.FIRST_SEED
+        assert sections.Benchmark.model_fields["seeds"].metadata[1].le == tuning.FIRST_SEED
 
     def test_a_weight_decay_that_is_compared_is_not_drawn(self):
         entry = {"methods": ["single_task"], "optimizer": ["sgd", "adam"], "weight_decay": [0.0, 1e-3]}

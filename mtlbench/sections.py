@@ -1,0 +1,227 @@
+"""What a benchmark file may hold, section by section, and the cell that it is unfolded into.
+
+Sections are checked by pydantic: a wrong value is named before anything runs. How a file is read, and what its sections
+must be to each other, is in :mod:`mtlbench.config`.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from mtlbench.arena import Arena, slug
+
+SINGLE_TASK = "single_task"
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["fp32", "tf32", "bf16"]
+Optimizer = Literal["sgd", "adam", "adamw"]
+Track = Literal["out_of_the_box", "tuned"]
+Positive = Annotated[int, Field(gt=0, le=1_000_000)]
+Threads = Annotated[int, Field(gt=0, le=1024)]
+NonNegative = Annotated[int, Field(ge=0)]
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+AdapterRate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+BatchSize = Annotated[int, Field(gt=1)]
+
+
+class _Strict(BaseModel):
+    """A section of the file: unknown keys are refused, numbers are not read out of strings, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _as_method(entry: Any) -> Any:
+    """Read ``mgda`` or ``{mgda: {solver: frank_wolfe}}`` as a method and its parameters."""
+    if isinstance(entry, str):
+        return {"name": entry}
+    if isinstance(entry, dict) and len(entry) == 1:
+        ((name, parameters),) = entry.items()
+        if isinstance(parameters, dict) or parameters is None:
+            return {"name": name, "parameters": parameters or {}}
+    raise ValueError("a method is written as its name, or as {name: {parameter: value}}")
+
+
+def _as_pair(value: Any) -> Any:
+    """A list of two numbers as the bounds of a range."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+class MethodEntry(_Strict):
+    """A method of the list and the parameters it is run with."""
+
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class DatasetEntry(_Strict):
+    """How one dataset is run; what is left out comes from the dataset's own protocol.
+
+    ``optimizer`` and ``weight_decay`` may be lists: every combination is a table of its own. In the tuned track the
+    learning rate and weight decay are drawn, a list of weight decays apart: what stands here is for the other track.
+
+    ``step_size_adapter``: the rate with which the step size is adapted during training, 0 leaves it alone.
+    """
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    architecture: str = "hard_sharing"
+    methods: Annotated[list[Annotated[MethodEntry, BeforeValidator(_as_method)]], Field(min_length=1)]
+    epochs: Positive | None = None
+    batch_size: BatchSize | None = None
+    optimizer: Optimizer | Annotated[list[Optimizer], Field(min_length=1)] | None = None
+    learning_rate: LearningRate | None = None
+    weight_decay: WeightDecay | Annotated[list[WeightDecay], Field(min_length=1)] | None = None
+    step_size_adapter: AdapterRate = 0.0
+    audit_interval: NonNegative | None = None
+
+    def settings(self) -> list[tuple[str, Optimizer | None, float | None]]:
+        """Every (name, optimizer, weight decay) that is compared: lists are axes, and only axes are named."""
+        optimizers = self.optimizer if isinstance(self.optimizer, list) else [self.optimizer]
+        decays = self.weight_decay if isinstance(self.weight_decay, list) else [self.weight_decay]
+        found = []
+        for optimizer, decay in product(optimizers, decays):
+            names = [str(optimizer)] if len(optimizers) > 1 else []
+            names += [f"weight decay {decay:g}"] if len(decays) > 1 else []
+            found.append((", ".join(names), optimizer, decay))
+        return found
+
+
+class ValidateSection(_Strict):
+    """How many problems the solvers are judged on: ``per_size`` problems of every family at every size K.
+
+    ``iterations``: how many steps of an iterative algorithm are followed one by one.
+    """
+
+    sizes: Annotated[list[Annotated[int, Field(gt=0, le=256)]], Field(min_length=1)] = [1, 2, 3, 5, 8, 16, 32, 64]
+    per_size: Positive = 3
+    seed: NonNegative = 0
+    iterations: Positive = 1000
+
+
+class CostSection(_Strict):
+    """How long every method is timed: steps counted, and steps before the clock starts."""
+
+    steps: Annotated[int, Field(gt=1)] = 30
+    warmup: Annotated[int, Field(ge=1)] = 5
+
+
+class TuningSection(_Strict):
+    """How the rows of the tuned track are tuned, baselines included: ``trials`` points each, of ``seeds`` runs.
+
+    ``learning_rate`` and ``weight_decay``: from where to where they are drawn, evenly in the logarithm, the same for
+    all methods. Methods that bring updates of very different lengths are only comparable where the learning rate may
+    differ by three decades or more.
+    """
+
+    trials: Annotated[int, Field(gt=0, le=1000)]
+    seeds: Annotated[int, Field(gt=0, le=1000)] = 1
+    learning_rate: Annotated[tuple[LearningRate, LearningRate], BeforeValidator(_as_pair)] = (1e-4, 1e-1)
+    weight_decay: Annotated[tuple[LearningRate, LearningRate], BeforeValidator(_as_pair)] = (1e-6, 1e-2)
+
+    @field_validator("learning_rate")
+    @classmethod
+    def _wide_enough(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[1] < 1000 * bounds[0]:
+            raise ValueError("the range of learning rates must span three decades or more, such as [1e-4, 1e-1]")
+        return bounds
+
+    @field_validator("weight_decay")
+    @classmethod
+    def _in_order(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[1] < bounds[0]:
+            raise ValueError("the range goes from its lower to its upper end, such as [1e-6, 1e-2]")
+        return bounds
+
+
+class Benchmark(_Strict):
+    """One benchmark file.
+
+    ``protocol_version`` grows when the benchmark comes to mean something else; results of different versions are never
+    put into one table. ``tracks``: ``out_of_the_box`` (the papers' defaults at the dataset's learning rate), ``tuned``,
+    or both; ``paper_mode`` evaluates on test after every epoch, for the papers' own ways of choosing a number.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    seeds: Annotated[int, Field(gt=0, le=10_000)] = 10
+    benchmark_seed: NonNegative = 0
+    threads: Threads = 1
+    device: Device = "auto"
+    cells_per_gpu: Positive = 1
+    precision: Precision = "fp32"
+    audit_interval: NonNegative = 100
+    protocol_version: Positive = 1
+    tracks: Annotated[list[Track], Field(min_length=1)] = Field(default=["out_of_the_box"])
+    tuning: TuningSection | None = None
+    paper_mode: bool = False
+    study: str | None = None
+    datasets: Annotated[dict[str, DatasetEntry], Field(min_length=1)]
+    validate_solvers: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
+    cost: CostSection = Field(default_factory=CostSection)
+
+
+class Cell(_Strict):
+    """One (dataset, architecture, method) with all its seeds: the unit of work of the pipeline.
+
+    ``method`` is a method's name or ``single_task``. ``epochs`` to ``weight_decay`` left ``None`` come from the
+    dataset's protocol. ``step_size_adapter`` is the rate with which the step size is adapted, 0 leaves it alone.
+    ``audit_interval`` counts training steps; 0 turns the audit off. ``track`` and ``setting``: see
+    :class:`~mtlbench.arena.Arena`. ``tuned`` holds the method's own parameters that a trial drew, ``trial`` the number
+    of a trial; both come from :mod:`mtlbench.tuning`.
+    """
+
+    benchmark: str
+    protocol_version: Positive = 1
+    dataset: str
+    dataset_parameters: dict[str, Any] = Field(default_factory=dict)
+    architecture: str = "hard_sharing"
+    track: Track = "out_of_the_box"
+    setting: str = ""
+    method: str
+    method_parameters: dict[str, Any] = Field(default_factory=dict)
+    tuned: dict[str, Any] = Field(default_factory=dict)
+    trial: NonNegative | None = None
+    tuning: TuningSection | None = None
+    seeds: tuple[int, ...]
+    benchmark_seed: NonNegative = 0
+    epochs: Positive | None = None
+    batch_size: BatchSize | None = None
+    optimizer: Optimizer | None = None
+    learning_rate: LearningRate | None = None
+    weight_decay: WeightDecay | None = None
+    step_size_adapter: AdapterRate = 0.0
+    audit_interval: NonNegative = 100
+    paper_mode: bool = False
+    threads: Threads = 1
+    device: Device = "auto"
+    cells_per_gpu: Positive = 1
+    precision: Precision = "fp32"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's options: those of the benchmark file and those that a trial drew."""
+        return self.method_parameters | self.tuned
+
+    @property
+    def label(self) -> str:
+        """The name a reader sees: ``mgda(solver=frank_wolfe)``."""
+        if not self.method_parameters:
+            return self.method
+        return f"{self.method}({', '.join(f'{k}={_plain(v)}' for k, v in self.method_parameters.items())})"
+
+    @property
+    def folder(self) -> str:
+        """Where the runs of this cell lie, relative to ``runs/``: safe as a path, unique in a benchmark."""
+        arena = Arena("", self.architecture, self.track, self.setting)
+        trial = () if self.trial is None else (f"trial-{self.trial}",)
+        return "/".join((slug(self.dataset), arena.slug, slug(self.label), *trial))
+
+    def run_configuration(self) -> dict[str, Any]:
+        """What decides the bytes of one run: everything but the list of seeds."""
+        return self.model_dump(mode="json", exclude={"seeds", "cells_per_gpu"})
+
+
+def _plain(value: Any) -> str:
+    return "/".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
