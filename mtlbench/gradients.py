@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtlbench import host
 from mtlbench.blocks import product_by_blocks
 from mtlbench.errors import InputError
 from mtlbench.gramian import averaged, gramian, product, ranks, to_host
@@ -222,17 +223,14 @@ def _times(rows: Rows, factor: Tensor) -> Rows:
     return tuple(tuple(tensor * factor for tensor in row) for row in rows)
 
 
+@torch.no_grad()
 def _update(
     losses: Losses, targets: Targets, rows: Rows, rest: Rows, weights: Array, context: _Context, heads: bool
 ) -> None:
     """Add the weighted gradients to ``.grad``; those of the tasks' own parameters are weighted with ``heads`` only."""
     count = len(targets.common)
-    own = [gradient for row in rest for gradient in row[count:]]
-    if own:
-        owners = [
-            weight if heads else 1.0 for row, weight in zip(rest, weights.tolist(), strict=True) for _ in row[count:]
-        ]
-        _add([parameter for group in targets.own for parameter in group], torch._foreach_mul(own, owners))
+    for group, row, weight in zip(targets.own, rest, weights.tolist(), strict=True):
+        _add(group, [tensor * weight if heads else tensor.clone() for tensor in row[count:]])
     _add(targets.common, _combine([row[:count] for row in rest], weights))
     if targets.encoder:
         _pass_back(targets.rows, _combine(rows, weights), targets.encoder)
@@ -248,11 +246,12 @@ def _marks(rows: Rows, losses: Tensor) -> Tensor:
     return torch.stack([sum((tensor.sum(dtype=torch.float64) for tensor in row), zero) for row in rows])
 
 
-@torch.no_grad()
 def _combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array) -> Sequence[Tensor]:
     """Σ_i w_i rows_i in new tensors: autograd may hand out one tensor for two parameters."""
     if not rows[0]:
         return ()
+    if (total := host.combination(rows, weights)) is not None:
+        return total
     pairs = [(row, float(weight)) for row, weight in zip(rows, weights, strict=True)]
     (first, factor), *others = [pair for pair in pairs if pair[1]] or pairs[:1]
     total = torch._foreach_mul(first, factor)
@@ -261,7 +260,6 @@ def _combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array) -> Seque
     return total
 
 
-@torch.no_grad()
 def _add(parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
     """Add ``updates``, tensors that nobody else holds, to the parameters' ``.grad``."""
     for parameter, update in zip(parameters, updates, strict=True):
@@ -272,6 +270,7 @@ def _add(parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
             before.add_(update)
 
 
+@torch.no_grad()
 def _pass_back(
     tensors: Sequence[Tensor], factors: Sequence[Tensor], parameters: Sequence[Tensor], *, retain_graph: bool = False
 ) -> None:
