@@ -21,6 +21,7 @@ from mtlbench.blocks import product_by_blocks
 from mtlbench.errors import InputError
 from mtlbench.gramian import averaged, gramian, product, ranks, to_host
 from mtlbench.graph import Losses, gradient, jacobian, leaves, reach, read_losses, shared_parameters
+from mtlbench.kept import keep
 from mtlbench.methods.method import Array, Method, choice
 from mtlbench.targets import Targets, find_targets, union
 
@@ -181,8 +182,11 @@ def _gramian_step(
         targets = Targets((), targets.own, later=targets.shared())
     else:
         bare = Targets(targets.rows, ((),) * len(losses.roots), targets.encoder)
-        others = [_differentiate(batch, bare, context.scale, keep=True)[0] for batch in batches[:-1]]
-    rows, rest = _differentiate(losses, targets, context.scale, keep=bool(targets.later))
+        others = [
+            _differentiate(batch, bare, context.scale, method, place, retain_graph=True)[0]
+            for place, batch in enumerate(batches[:-1])
+        ]
+    rows, rest = _differentiate(losses, targets, context.scale, method, len(batches) - 1, bool(targets.later))
     (means,) = averaged((losses.values,))
     # Only a scaler minds a broken head: it would skip the step after the method has moved on.
     scaling = (_marks(rest, means), context.scale) if context.scaled else ()
@@ -197,7 +201,7 @@ def _gramian_step(
     if not low:
         total = product(*(*others, rows)[:2], over_ranks=apart)
     matrix, values, *more = to_host(total, means, *scaling)
-    if not (context.usable("the loss", values) and context.usable("the gradient", np.diagonal(matrix), *more[:1])):
+    if not (context.usable("the loss", values) and context.usable("the gradient", matrix.diagonal(), *more[:1])):
         return _skip(targets.parameters(), values)
     if context.scaled:
         matrix /= more[1] ** 2
@@ -206,16 +210,24 @@ def _gramian_step(
     return StepRecord(weights, matrix, values)
 
 
-def _differentiate(losses: Losses, targets: Targets, scale: Tensor, keep: bool = False) -> tuple[Rows, Rows]:
+def _differentiate(
+    losses: Losses, targets: Targets, scale: Tensor, method: Method, batch: int, retain_graph: bool
+) -> tuple[Rows, Rows]:
     """For each task its row, and its gradients of the other shared parameters and of its own."""
-    cut, last = len(targets.rows), len(losses.roots) - 1
+    cut, last, alone = len(targets.rows), len(losses.roots) - 1, ranks() == 1
     rows, rest = [], []
     for task, root in enumerate(losses.roots):
         wanted = (*targets.rows, *targets.common, *targets.own[task])
-        found = gradient(root, wanted, scale, retain_graph=keep or task < last)
-        # The ranks hold different samples of the representation: there is no mean of such rows.
-        rows.append(found[:cut] if targets.encoder else averaged(found[:cut]))
-        rest.append(averaged(found[cut:]))
+        found = gradient(root, wanted, scale, retain_graph=retain_graph or task < last)
+        row, others = found[:cut], found[cut:]
+        if not alone:
+            # The ranks hold different samples of the representation: there is no mean of such rows.
+            row, others = row if targets.encoder else averaged(row), averaged(others)
+        # A method that changes the gradients may hold on to them.
+        rows.append(row if method.needs == "jacobian" else keep(row, method, (batch, task)))
+        rest.append(others)
+        # Autograd's own memory serves the next task.
+        del found, row
     return tuple(rows), tuple(rest)
 
 
@@ -250,8 +262,8 @@ def _combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array) -> Seque
     """Σ_i w_i rows_i in new tensors: autograd may hand out one tensor for two parameters."""
     if not rows[0]:
         return ()
-    if (total := host.combination(rows, weights)) is not None:
-        return total
+    if (sums := host.combination(rows, weights)) is not None:
+        return sums
     pairs = [(row, float(weight)) for row, weight in zip(rows, weights, strict=True)]
     (first, factor), *others = [pair for pair in pairs if pair[1]] or pairs[:1]
     total = torch._foreach_mul(first, factor)

@@ -175,7 +175,7 @@ def _walk(roots: Sequence[Tensor | GradientEdge], stop: Collection[Tensor]) -> t
                 following = node.next_functions
                 if not following and hasattr(node, "variable"):
                     found[node] = node.variable
-                below[node] = [child for child in following if child[0] is not None]
+                below[node] = [(child, index) for child, index in following if child is not None]
             elif before in (task, _SHARED):
                 # Two visits settle a node: what lies below a shared one was marked by the second.
                 continue

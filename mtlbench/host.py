@@ -27,7 +27,7 @@ _COLUMNS = 4096
 """So many numbers of all rows are multiplied before the next ones are read: they stay in the cache meanwhile."""
 _LANES = 32
 """Each product is so many sums side by side: every addition of one sum waits for the one before."""
-_TYPES = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
+_TYPES: dict[torch.dtype, Any] = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
 """An empty array for every type of tensor that is read as it is: compiled code takes the type from it."""
 
 
@@ -37,32 +37,33 @@ def products(rows: Rows, other: Rows | None) -> Array:
     Half precision is read as float32, and all as float64 if any tensor is.
     """
     both = rows if other is None else (*rows, *other)
-    dtype = torch.float64 if any(t.dtype == torch.float64 for row in both for t in row) else torch.float32
+    dtypes = {t.dtype for row in both for t in row}
+    dtype = torch.float64 if torch.float64 in dtypes else torch.float32
     # Named, because the copies among them must outlive the loops.
     dense = [[t if t.dtype == dtype and t.is_contiguous() else t.to(dtype).contiguous() for t in row] for row in both]
-    sizes = np.array([[t.numel() for t in row] for row in dense])
-    if (sizes != sizes[0]).any():
+    sizes = [t.numel() for t in dense[0]]
+    if any([t.numel() for t in row] != sizes for row in dense):
         raise InputError("the gradients of one parameter must have the same size for all tasks")
     addresses = _addresses(dense)
     left, right = addresses[: len(rows)], addresses if other is None else addresses[len(rows) :]
     sums = np.zeros((len(left), len(right)))
-    _add_products(sums, left, right, sizes[0], _TYPES[dtype], other is None)
+    _add_products(sums, left, right, np.array(sizes), _TYPES[dtype], other is None)
     return sums
 
 
 def combination(rows: Rows | Sequence[Sequence[Tensor]], weights: Array) -> list[Tensor] | None:
-    """Σ_i w_i rows_i in new tensors; None where a tensor is not of one kind with the others, dense, and here.
+    """Σ_i w_i rows_i in new tensors; None where a tensor is not of one kind with the others, dense, and on the host.
 
     A row of weight 0 is not read.
     """
     dtype = rows[0][0].dtype
     if dtype not in _TYPES or not all(
-        t.dtype == dtype and t.is_cpu and not t.is_sparse and t.is_contiguous() for row in rows for t in row
+        [t.dtype == dtype and t.is_cpu and not t.is_sparse and t.is_contiguous() for row in rows for t in row]
     ):
         return None
     sums = [torch.empty_like(t) for t in rows[0]]
-    like = _TYPES[dtype]
     sizes = np.array([t.numel() for t in sums])
+    like = _TYPES[dtype]
     _combine(_addresses([sums])[0], _addresses(rows), sizes, weights.astype(like.dtype), like)
     return sums
 
@@ -143,7 +144,7 @@ def _numbers(address: int, count: int, like: Array) -> Array:
 
 @overload(_numbers, strict=False)
 def _compiled_numbers(address: Any, count: Any, like: Any) -> Any:
-    return lambda address, count, like: carray(_pointer(address), (count,), like.dtype)
+    return lambda address, count, like: carray(_pointer(address), (count,), like.dtype)  # type: ignore[call-arg]
 
 
 @intrinsic
