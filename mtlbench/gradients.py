@@ -83,6 +83,9 @@ def backward(
     pass of Σ_i w_i L_i follows. The update is the same to rounding, the peak some one gradient and the largest
     parameter, the price up to K² backward passes, each as deep as its block lies. Loss methods have one either way.
 
+    With "full", gradients of more than 1 MiB a task lie, on the host, in memory that the method keeps for its next step
+    (:mod:`mtlbench.kept`).
+
     In a ``torch.distributed`` process group every gradient is averaged over the ranks before the Gramian is
     formed; hand in the plain model there, not one wrapped for data parallelism.
 
