@@ -165,23 +165,23 @@ def _walk(roots: Sequence[Tensor | GradientEdge], stop: Collection[Tensor]) -> t
                 continue
             node, number = edge
             kind = type(node)
-            if kind not in covering:
-                covering[kind] = kind.__name__ in _VIEWS or issubclass(kind, BackwardCFunction)
-            if covering[kind]:
+            covers = covering.get(kind)
+            if covers is None:
+                covers = covering[kind] = kind.__name__ in _VIEWS or issubclass(kind, BackwardCFunction)
+            if covers:
                 _note_part(parts, task, node, number)
             before = owner.get(node)
             if before is None:
                 owner[node] = task
-                following = node.next_functions
-                if not following and hasattr(node, "variable"):
+                if following := node.next_functions:
+                    below[node] = [(child, index) for child, index in following if child is not None]
+                    waiting += below[node]
+                elif hasattr(node, "variable"):
                     found[node] = node.variable
-                below[node] = [(child, index) for child, index in following if child is not None]
-            elif before in (task, _SHARED):
-                # Two visits settle a node: what lies below a shared one was marked by the second.
-                continue
-            else:
+            elif before not in (task, _SHARED):
+                # Two visits settle a node: what lies below a shared one is marked by the second.
                 owner[node] = _SHARED
-            waiting += below[node]
+                waiting += below.get(node, ())
     if len(roots) == 1:
         return Reach(tuple(found.values()), ((),)), parts
     shared = tuple(leaf for node, leaf in found.items() if owner[node] == _SHARED)
