@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtlbench import host
 from mtlbench.blocks import product_by_blocks
 from mtlbench.errors import InputError
-from mtlbench.gramian import averaged, gramian, product, ranks, to_host
+from mtlbench.gramian import averaged, combine, gramian, product, ranks, to_host
 from mtlbench.graph import Losses, gradient, jacobian, leaves, reach, read_losses, shared_parameters
 from mtlbench.kept import keep
 from mtlbench.methods.method import Array, Method, choice
@@ -246,11 +245,11 @@ def _update(
     count = len(targets.common)
     for group, row, weight in zip(targets.own, rest, weights.tolist(), strict=True):
         _add(group, [tensor * weight if heads else tensor.clone() for tensor in row[count:]])
-    _add(targets.common, _combine([row[:count] for row in rest], weights))
+    _add(targets.common, combine([row[:count] for row in rest], weights))
     if targets.encoder:
-        _pass_back(targets.rows, _combine(rows, weights), targets.encoder)
+        _pass_back(targets.rows, combine(rows, weights), targets.encoder)
     else:
-        _add(targets.rows, _combine(rows, weights))
+        _add(targets.rows, combine(rows, weights))
     if targets.later:
         _pass_back(losses.tensors, _factors(losses, context, weights), targets.later)
 
@@ -259,20 +258,6 @@ def _marks(rows: Rows, losses: Tensor) -> Tensor:
     """One number per row that is finite exactly if the row is: in float64, sums of float32 do not overflow."""
     zero = torch.zeros((), dtype=torch.float64, device=losses.device)
     return torch.stack([sum((tensor.sum(dtype=torch.float64) for tensor in row), zero) for row in rows])
-
-
-def _combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array) -> Sequence[Tensor]:
-    """Σ_i w_i rows_i in new tensors: autograd may hand out one tensor for two parameters."""
-    if not rows[0]:
-        return ()
-    if (sums := host.combination(rows, weights)) is not None:
-        return sums
-    pairs = [(row, float(weight)) for row, weight in zip(rows, weights, strict=True)]
-    (first, factor), *others = [pair for pair in pairs if pair[1]] or pairs[:1]
-    total = torch._foreach_mul(first, factor)
-    for row, weight in others:
-        torch._foreach_add_(total, row, alpha=weight)
-    return total
 
 
 def _add(parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:

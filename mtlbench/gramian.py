@@ -1,7 +1,8 @@
-"""The Gramian of gradients that lie on a device, perhaps on several ranks, and its way to the host."""
+"""Gramian and weighted sum of gradients that lie on a device, perhaps on several ranks, and the way to the host."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +50,20 @@ def product(rows: Rows, other: Rows | None = None, *, over_ranks: bool = False) 
         if other is None:
             total = total.triu() + total.triu(1).T
     return over_all_ranks(total) if over_ranks else total
+
+
+def combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array) -> Sequence[Tensor]:
+    """Σ_i w_i rows_i in new tensors: autograd may hand out one tensor for two parameters."""
+    if not rows[0]:
+        return ()
+    if (sums := host.combination(rows, weights)) is not None:
+        return sums
+    pairs = [(row, float(weight)) for row, weight in zip(rows, weights, strict=True)]
+    (first, factor), *others = [pair for pair in pairs if pair[1]] or pairs[:1]
+    total = torch._foreach_mul(first, factor)
+    for row, weight in others:
+        torch._foreach_add_(total, row, alpha=weight)
+    return total
 
 
 def over_all_ranks(total: Tensor) -> Tensor:
