@@ -18,8 +18,9 @@ from torch import Tensor
 
 from mtlbench.blocks import product_by_blocks
 from mtlbench.errors import InputError
-from mtlbench.gramian import averaged, gramian, product, ranks, to_host
+from mtlbench.gramian import averaged, combine, gramian, product, ranks, to_host
 from mtlbench.graph import Losses, gradient, jacobian, leaves, reach, read_losses, shared_parameters
+from mtlbench.kept import keep
 from mtlbench.methods.method import Array, Method, choice
 from mtlbench.targets import Targets, find_targets, union
 
@@ -80,6 +81,9 @@ def backward(
     ``memory`` "low" never holds K gradients: the Gramian is made block by block (:mod:`mtlbench.blocks`), and one
     pass of Σ_i w_i L_i follows. The update is the same to rounding, the peak some one gradient and the largest
     parameter, the price up to K² backward passes, each as deep as its block lies. Loss methods have one either way.
+
+    With "full", gradients of more than 1 MiB a task lie, on the host, in memory that the method keeps for its next step
+    (:mod:`mtlbench.kept`).
 
     In a ``torch.distributed`` process group every gradient is averaged over the ranks before the Gramian is
     formed; hand in the plain model there, not one wrapped for data parallelism.
@@ -180,8 +184,11 @@ def _gramian_step(
         targets = Targets((), targets.own, later=targets.shared())
     else:
         bare = Targets(targets.rows, ((),) * len(losses.roots), targets.encoder)
-        others = [_differentiate(batch, bare, context.scale, keep=True)[0] for batch in batches[:-1]]
-    rows, rest = _differentiate(losses, targets, context.scale, keep=bool(targets.later))
+        others = [
+            _differentiate(batch, bare, context.scale, method, place, retain_graph=True)[0]
+            for place, batch in enumerate(batches[:-1])
+        ]
+    rows, rest = _differentiate(losses, targets, context.scale, method, len(batches) - 1, bool(targets.later))
     (means,) = averaged((losses.values,))
     # Only a scaler minds a broken head: it would skip the step after the method has moved on.
     scaling = (_marks(rest, means), context.scale) if context.scaled else ()
@@ -196,7 +203,7 @@ def _gramian_step(
     if not low:
         total = product(*(*others, rows)[:2], over_ranks=apart)
     matrix, values, *more = to_host(total, means, *scaling)
-    if not (context.usable("the loss", values) and context.usable("the gradient", np.diagonal(matrix), *more[:1])):
+    if not (context.usable("the loss", values) and context.usable("the gradient", matrix.diagonal(), *more[:1])):
         return _skip(targets.parameters(), values)
     if context.scaled:
         matrix /= more[1] ** 2
@@ -205,16 +212,24 @@ def _gramian_step(
     return StepRecord(weights, matrix, values)
 
 
-def _differentiate(losses: Losses, targets: Targets, scale: Tensor, keep: bool = False) -> tuple[Rows, Rows]:
+def _differentiate(
+    losses: Losses, targets: Targets, scale: Tensor, method: Method, batch: int, retain_graph: bool
+) -> tuple[Rows, Rows]:
     """For each task its row, and its gradients of the other shared parameters and of its own."""
-    cut, last = len(targets.rows), len(losses.roots) - 1
+    cut, last, alone = len(targets.rows), len(losses.roots) - 1, ranks() == 1
     rows, rest = [], []
     for task, root in enumerate(losses.roots):
         wanted = (*targets.rows, *targets.common, *targets.own[task])
-        found = gradient(root, wanted, scale, retain_graph=keep or task < last)
-        # The ranks hold different samples of the representation: there is no mean of such rows.
-        rows.append(found[:cut] if targets.encoder else averaged(found[:cut]))
-        rest.append(averaged(found[cut:]))
+        found = gradient(root, wanted, scale, retain_graph=retain_graph or task < last)
+        row, others = found[:cut], found[cut:]
+        if not alone:
+            # The ranks hold different samples of the representation: there is no mean of such rows.
+            row, others = row if targets.encoder else averaged(row), averaged(others)
+        # A method that changes the gradients may hold on to them.
+        rows.append(row if method.needs == "jacobian" else keep(row, method, (batch, task)))
+        rest.append(others)
+        # Autograd's own memory serves the next task.
+        del found, row
     return tuple(rows), tuple(rest)
 
 
@@ -222,22 +237,19 @@ def _times(rows: Rows, factor: Tensor) -> Rows:
     return tuple(tuple(tensor * factor for tensor in row) for row in rows)
 
 
+@torch.no_grad()
 def _update(
     losses: Losses, targets: Targets, rows: Rows, rest: Rows, weights: Array, context: _Context, heads: bool
 ) -> None:
     """Add the weighted gradients to ``.grad``; those of the tasks' own parameters are weighted with ``heads`` only."""
     count = len(targets.common)
-    own = [gradient for row in rest for gradient in row[count:]]
-    if own:
-        owners = [
-            weight if heads else 1.0 for row, weight in zip(rest, weights.tolist(), strict=True) for _ in row[count:]
-        ]
-        _add([parameter for group in targets.own for parameter in group], torch._foreach_mul(own, owners))
-    _add(targets.common, _combine([row[:count] for row in rest], weights))
+    for group, row, weight in zip(targets.own, rest, weights.tolist(), strict=True):
+        _add(group, [tensor * weight if heads else tensor.clone() for tensor in row[count:]])
+    _add(targets.common, combine([row[:count] for row in rest], weights))
     if targets.encoder:
-        _pass_back(targets.rows, _combine(rows, weights), targets.encoder)
+        _pass_back(targets.rows, combine(rows, weights), targets.encoder)
     else:
-        _add(targets.rows, _combine(rows, weights))
+        _add(targets.rows, combine(rows, weights))
     if targets.later:
         _pass_back(losses.tensors, _factors(losses, context, weights), targets.later)
 
@@ -248,20 +260,6 @@ def _marks(rows: Rows, losses: Tensor) -> Tensor:
     return torch.stack([sum((tensor.sum(dtype=torch.float64) for tensor in row), zero) for row in rows])
 
 
-@torch.no_grad()
-def _combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array) -> Sequence[Tensor]:
-    """Σ_i w_i rows_i in new tensors: autograd may hand out one tensor for two parameters."""
-    if not rows[0]:
-        return ()
-    pairs = [(row, float(weight)) for row, weight in zip(rows, weights, strict=True)]
-    (first, factor), *others = [pair for pair in pairs if pair[1]] or pairs[:1]
-    total = torch._foreach_mul(first, factor)
-    for row, weight in others:
-        torch._foreach_add_(total, row, alpha=weight)
-    return total
-
-
-@torch.no_grad()
 def _add(parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
     """Add ``updates``, tensors that nobody else holds, to the parameters' ``.grad``."""
     for parameter, update in zip(parameters, updates, strict=True):
@@ -272,6 +270,7 @@ def _add(parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
             before.add_(update)
 
 
+@torch.no_grad()
 def _pass_back(
     tensors: Sequence[Tensor], factors: Sequence[Tensor], parameters: Sequence[Tensor], *, retain_graph: bool = False
 ) -> None:

@@ -1,8 +1,8 @@
-"""The Gramian of gradients that lie on a device, perhaps on several ranks, and its way to the host."""
+"""Gramian and weighted sum of gradients that lie on a device, perhaps on several ranks, and the way to the host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,19 +10,14 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from mtlbench import host
 from mtlbench.errors import InputError
-from mtlbench.solvers.compiled import compiled
 
 if TYPE_CHECKING:
     from mtlbench.methods.method import Array, Rows
 
-# So many columns of all rows are copied side by side and multiplied before the next ones are read: on the host they
-# stay in the cache, on a device calls stay few.
-_HOST_COLUMNS = 8_192
+# So many columns of all rows are made float64 and multiplied at once: calls stay few.
 _DEVICE_COLUMNS = 65_536
-_IN_PLACE_COLUMNS = 32_768
-_FEW_PRODUCTS = 16
-_LANES = 64
 
 
 def gramian(rows: Rows, other: Rows | None = None) -> Array:
@@ -47,7 +42,7 @@ def product(rows: Rows, other: Rows | None = None, *, over_ranks: bool = False) 
     if any(tensor.is_sparse for row in rows for tensor in row):
         raise InputError("a shared parameter has sparse gradients: build its embedding with sparse=False")
     if device.type == "cpu":
-        total = torch.from_numpy(_on_host(rows, other))
+        total = torch.from_numpy(host.products(rows, other))
     else:
         total = torch.zeros(len(rows), len(rows if other is None else other), dtype=torch.float64, device=device)
         for column in range(len(rows[0])):
@@ -55,6 +50,20 @@ def product(rows: Rows, other: Rows | None = None, *, over_ranks: bool = False) 
         if other is None:
             total = total.triu() + total.triu(1).T
     return over_all_ranks(total) if over_ranks else total
+
+
+def combine(rows: Rows | Sequence[tuple[Tensor, ...]], weights: Array) -> Sequence[Tensor]:
+    """Σ_i w_i rows_i in new tensors: autograd may hand out one tensor for two parameters."""
+    if not rows[0]:
+        return ()
+    if (sums := host.combination(rows, weights)) is not None:
+        return sums
+    pairs = [(row, float(weight)) for row, weight in zip(rows, weights, strict=True)]
+    (first, factor), *others = [pair for pair in pairs if pair[1]] or pairs[:1]
+    total = torch._foreach_mul(first, factor)
+    for row, weight in others:
+        torch._foreach_add_(total, row, alpha=weight)
+    return total
 
 
 def over_all_ranks(total: Tensor) -> Tensor:
@@ -70,95 +79,6 @@ def _flat(rows: Rows, column: int) -> list[Tensor]:
     return [row[column].reshape(-1) for row in rows]
 
 
-def _on_host(rows: Rows, other: Rows | None) -> Array:
-    """The products of all pairs of rows, a dot product each."""
-    left = [[_array(tensor) for tensor in row] for row in rows]
-    right = left if other is None else [[_array(tensor) for tensor in row] for row in other]
-    sums = np.zeros((len(left), len(right)))
-    columns = list(range(len(left[0])))
-    if len(left) * len(right) <= _FEW_PRODUCTS:
-        # Where each number is read a few times only, copying it first would cost more than it saves.
-        for column in [c for c in columns if len(left[0][c]) >= _HOST_COLUMNS]:
-            columns.remove(column)
-            _add_in_place(sums, [row[column] for row in left], [row[column] for row in right], other is None)
-    if other is None:
-        for part in _side_by_side(left, columns):
-            _add_products(sums, part, part, True)
-    else:
-        for part, others in zip(_side_by_side(left, columns), _side_by_side(right, columns), strict=True):
-            _add_products(sums, part, others, False)
-    return sums
-
-
-def _add_in_place(sums: Array, left: list[Array], right: list[Array], symmetric: bool) -> None:
-    """Add left rightᵀ to ``sums``, reading the rows where they lie, some columns at a time."""
-    for start in range(0, len(left[0]), _IN_PLACE_COLUMNS):
-        part = slice(start, start + _IN_PLACE_COLUMNS)
-        for i, x in enumerate(left):
-            for j in range(i if symmetric else 0, len(right)):
-                product = _dot(x[part], right[j][part])
-                sums[i, j] += product
-                if symmetric and i < j:
-                    sums[j, i] += product
-
-
-def _side_by_side(arrays: list[list[Array]], columns: list[int]) -> Iterator[Array]:
-    """The rows' ``columns``, some numbers at a time, in one array that every turn overwrites."""
-    width = min(_HOST_COLUMNS, sum(len(arrays[0][column]) for column in columns))
-    if not width:
-        return
-    part = np.empty((len(arrays), width), np.result_type(*(row.dtype for row in arrays[0])))
-    filled = 0
-    for index in columns:
-        column = [row[index] for row in arrays]
-        first = 0
-        while first < len(column[0]):
-            last = min(first + width - filled, len(column[0]))
-            upto = filled + last - first
-            for line, array in zip(part, column, strict=True):
-                line[filled:upto] = array[first:last]
-            first, filled = last, upto
-            if filled == width:
-                yield part
-                filled = 0
-    if filled:
-        # Copied: numba would compile once more for a view with gaps.
-        yield np.ascontiguousarray(part[:, :filled])
-
-
-def _array(tensor: Tensor) -> Array:
-    """The very numbers of a tensor on the host; half precision, which numpy does not multiply, as float32."""
-    wide = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
-    return np.ascontiguousarray(wide.detach().numpy()).reshape(-1)
-
-
-@compiled
-def _add_products(sums: Array, left: Array, right: Array, symmetric: bool) -> None:
-    """Add left rightᵀ to ``sums``; with ``symmetric`` the lower half is the mirror of the upper one."""
-    for i in range(len(left)):
-        for j in range(i if symmetric else 0, len(right)):
-            product = _dot(left[i], right[j])
-            sums[i, j] += product
-            if symmetric and i < j:
-                sums[j, i] += product
-
-
-@compiled
-def _dot(x: Array, y: Array) -> float:
-    """Σ_k x_k y_k in float64, as :data:`_LANES` sums side by side: each addition of one sum waits for the last."""
-    lanes = np.zeros(_LANES)
-    whole = len(x) // _LANES
-    for k in range(whole):
-        for lane in range(_LANES):
-            lanes[lane] += np.float64(x[_LANES * k + lane]) * np.float64(y[_LANES * k + lane])
-    total = 0.0
-    for lane in range(_LANES):
-        total += lanes[lane]
-    for k in range(_LANES * whole, len(x)):
-        total += np.float64(x[k]) * np.float64(y[k])
-    return total
-
-
 def _add_on_device(total: Tensor, left: list[Tensor], right: list[Tensor] | None) -> None:
     """Add left rightᵀ by matrix products; with no ``right``, left leftᵀ, whose lower half need not be the mirror's."""
     for start in range(0, left[0].numel(), _DEVICE_COLUMNS):
@@ -170,7 +90,7 @@ def _add_on_device(total: Tensor, left: list[Tensor], right: list[Tensor] | None
 def to_host(*tensors: Tensor) -> list[Array]:
     """The tensors as float64 numpy arrays, in one copy from the device."""
     if all(tensor.device.type == "cpu" for tensor in tensors):
-        return [tensor.detach().to(torch.float64, copy=True).numpy() for tensor in tensors]
+        return [np.array(tensor.detach().double().numpy()) for tensor in tensors]
     flat = torch.cat([tensor.detach().reshape(-1).double() for tensor in tensors]).cpu().numpy()
     arrays, end = [], 0
     for tensor in tensors:

@@ -86,8 +86,15 @@ def read_losses(losses: Tensor | Sequence[Tensor]) -> Losses:
         if root is None:
             raise InputError(f"losses[{index}] depends on no parameter that requires a gradient")
         roots.append(root)
-    values = losses.detach() if isinstance(losses, Tensor) else torch.stack([x.detach().reshape(()) for x in tensors])
-    return Losses(tensors, tuple(roots), values)
+    return Losses(tensors, tuple(roots), _values(tensors))
+
+
+@torch.no_grad()
+def _values(tensors: tuple[Tensor, ...]) -> Tensor:
+    """The losses (K,) of one 1-D tensor or of K scalars, off their graph."""
+    if tensors[0].ndim == 1 and len(tensors) == 1:
+        return tensors[0].detach()
+    return torch.stack([tensor if tensor.ndim == 0 else tensor.reshape(()) for tensor in tensors])
 
 
 def _take_apart(loss: Tensor) -> Tensor | GradientEdge | None:
@@ -145,8 +152,11 @@ def _walk(roots: Sequence[Tensor | GradientEdge], stop: Collection[Tensor]) -> t
     """Visit the graph from every root in turn, each node at most twice."""
     ends = {start(tensor) for tensor in stop}
     owner: dict[Node, int] = {}
+    below: dict[Node, list[tuple[Node, int]]] = {}
     found: dict[Node, Tensor] = {}
     parts: _Parts = {}
+    # Asked of every type once: at every edge it would be half of the walk.
+    covering: dict[type[Node], bool] = {}
     for task, root in enumerate(roots):
         waiting = [start(root)]
         while waiting:
@@ -154,20 +164,24 @@ def _walk(roots: Sequence[Tensor | GradientEdge], stop: Collection[Tensor]) -> t
             if ends and edge in ends:
                 continue
             node, number = edge
-            # Asked here, for every edge: calls would be most of the walk.
-            if type(node).__name__ in _VIEWS or isinstance(node, BackwardCFunction):
-                covering, part = _part(node, number)
-                if covering is not None:
-                    parts.setdefault(covering, {}).setdefault(task, set()).add(part)
+            kind = type(node)
+            covers = covering.get(kind)
+            if covers is None:
+                covers = covering[kind] = kind.__name__ in _VIEWS or issubclass(kind, BackwardCFunction)
+            if covers:
+                _note_part(parts, task, node, number)
             before = owner.get(node)
-            # Two visits settle a node: what lies below a shared one was marked by the second.
-            if before in (task, _SHARED):
-                continue
-            owner[node] = task if before is None else _SHARED
-            following = node.next_functions
-            if not following and hasattr(node, "variable"):
-                found[node] = node.variable
-            waiting += [(child, index) for child, index in following if child is not None]
+            if before is None:
+                owner[node] = task
+                if following := node.next_functions:
+                    below[node] = [(child, index) for child, index in following if child is not None]
+                    waiting += below[node]
+                elif hasattr(node, "variable"):
+                    found[node] = node.variable
+            elif before not in (task, _SHARED):
+                # Two visits settle a node: what lies below a shared one is marked by the second.
+                owner[node] = _SHARED
+                waiting += below.get(node, ())
     if len(roots) == 1:
         return Reach(tuple(found.values()), ((),)), parts
     shared = tuple(leaf for node, leaf in found.items() if owner[node] == _SHARED)
@@ -180,8 +194,18 @@ def _walk(roots: Sequence[Tensor | GradientEdge], stop: Collection[Tensor]) -> t
 
 def start(tensor: Tensor | GradientEdge) -> tuple[Node, int]:
     """The node that made ``tensor``, and which of its outputs that is."""
-    edge = get_gradient_edge(tensor) if isinstance(tensor, Tensor) else tensor
-    return edge.node, edge.output_nr
+    if isinstance(tensor, GradientEdge):
+        return tensor.node, tensor.output_nr
+    # What torch's function says, which takes its time, is needed for leaves alone.
+    node = tensor.grad_fn
+    return (get_gradient_edge(tensor).node, 0) if node is None else (node, tensor.output_nr)
+
+
+def _note_part(parts: _Parts, task: int, node: Node, number: int) -> None:
+    """Add to ``parts`` which part of a node that covers several heads, if there is one here, ``task`` uses."""
+    covering, part = _part(node, number)
+    if covering is not None:
+        parts.setdefault(covering, {}).setdefault(task, set()).add(part)
 
 
 def _part(node: Node, number: int) -> tuple[Node | None, object]:

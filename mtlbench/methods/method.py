@@ -230,9 +230,10 @@ class GramianMethod(Method):
         if values is not None and len(values) != len(matrix):
             raise InputError(f"{self.name}: {len(values)} losses do not fit a Gramian of shape {matrix.shape}")
         self.check_tasks(len(matrix))
-        used = np.diagonal(matrix) != 0
-        self.zero_task_events += int(len(matrix) - used.sum())
-        if self.zero_task == "keep" or used.all():
+        used = matrix.diagonal() != 0
+        dropped = len(matrix) - int(np.count_nonzero(used))
+        self.zero_task_events += dropped
+        if self.zero_task == "keep" or not dropped:
             self.used = np.ones_like(used)
             return np.asarray(self.gramian_weights(matrix, values), dtype=np.float64)
         self.used = used

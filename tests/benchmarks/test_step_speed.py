@@ -60,9 +60,9 @@ def mlp(inputs: int, width: int) -> tuple[nn.Module, int, tuple[int, ...]]:
 
 # The trunk, and the turns that are timed.
 TRUNKS = {
-    "LeNet": (lenet, 5),
-    "MLP, 1e6": (lambda: mlp(784, 680), 9),
-    "MLP, 5e4": (lambda: mlp(64, 200), 41),
+    "LeNet": (lenet, 13),
+    "MLP, 1e6": (lambda: mlp(784, 680), 21),
+    "MLP, 5e4": (lambda: mlp(64, 200), 101),
 }
 
 
@@ -166,11 +166,13 @@ PAGE = """
 
 Forward, gradients, weights and `.grad` for a batch of {batch} on one thread, in CPU milliseconds, beside the floor: the
 passes through the trunk that the method declares, and one through every head. Medians; the ratio is the median of the
-turns' ratios, with their quartiles: where these reach below 1, which no step can, they show the noise. All methods
-take turns. TorchJD {torchjd} takes turns with our mgda, in the second of its two rows; its MGDA does Frank-Wolfe steps,
-and of four settings the fastest is shown. The floor of the last layer has one pass, though the gradient of that layer
-itself is taken K times; in the MLPs it holds about half of the parameters or more. On {cpu} ({cores} cores),
-torch {torch}, with a load average of {load:.1f} at the end. Printed by
+turns' ratios, with their quartiles: where these reach below 1, which no step can, they show the noise. Much of it is
+memory: pages that the C library gave back after one pass are fetched again in another, which costs a step of LeNet from
+nothing to 100 ms, whoever makes it. All methods take turns. TorchJD {torchjd} takes turns with our mgda, in the second
+of its two rows; its MGDA does Frank-Wolfe steps, and of four settings the fastest is shown. The floor of the last layer
+has one pass, though the gradient of that layer itself is taken K times; in the MLPs it holds about half of the
+parameters or more. On {cpu} ({cores} cores), torch {torch}, with a load average of {load:.1f} at the end (above 1,
+others were using the machine). Printed by
 
     python tests/benchmarks/test_step_speed.py >> docs/speed.md
 
