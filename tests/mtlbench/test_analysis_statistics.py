@@ -205,8 +205,8 @@ class TestLeaderboard:
 
     def test_overall_needs_two_datasets(self) -> None:
         table = _benchmark()
-        both = overall(table, leaderboard(table))
+        both = overall(table)
         assert both["label"].iloc[0] == "good"
-        assert {"d", "e"} <= set(both.columns)
+        assert {"delta_m.d", "delta_m.e"} <= set(both.columns)
         one = table[table["dataset"] == "d"]
-        assert overall(one, leaderboard(one)).empty
+        assert overall(one).empty
