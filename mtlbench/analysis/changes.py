@@ -67,7 +67,7 @@ class Changes:
     @cached_property
     def by_task(self) -> Array:
         """The mean change of every task's metrics, (labels, seeds, tasks); its mean over tasks is Delta-m."""
-        return self._per_task(self.by_metric)
+        return self.per_task(self.by_metric)
 
     @cached_property
     def judged(self) -> Array:
@@ -81,7 +81,7 @@ class Changes:
         both = np.where(np.isnan(self.scores).any(axis=-1, keepdims=True), np.nan, base)
         own = np.where(np.isnan(base).any(axis=-1, keepdims=True), np.nan, self.scores)
         changed = (relative_change(scores, self.reference, self.higher_is_better) for scores in (own, both))
-        ours, theirs = (self._per_task(values).mean(axis=-1) for values in changed)
+        ours, theirs = (self.per_task(values).mean(axis=-1) for values in changed)
         return ours - theirs
 
     def improvement(self, baseline: str) -> Array:
@@ -101,7 +101,8 @@ class Changes:
         """The row of ``label`` in an array over the labels, ``empty`` where the label is not there."""
         return values[self.labels.index(label)] if label in self.labels else np.full_like(values[0], empty)
 
-    def _per_task(self, values: Array) -> Array:
+    def per_task(self, values: Array) -> Array:
+        """The mean over each task's metrics: (…, metrics) to (…, tasks)."""
         tasks = self.metrics.get_level_values("task")
         members = tasks.to_numpy() == tasks.unique().to_numpy()[:, None]
         return values @ (members / members.sum(axis=1, keepdims=True)).T

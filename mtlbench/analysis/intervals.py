@@ -113,12 +113,10 @@ def bootstrap_percentile(
     def pooled(*samples: Array, axis: int = -1) -> Array:
         return statistic(np.concatenate(np.broadcast_arrays(*samples), axis=axis))
 
-    values = np.asarray(values, dtype=float)
+    samples = tuple(np.moveaxis(np.asarray(values, dtype=float), -2, 0))
     options: dict[str, Any] = {"n_resamples": resamples, "method": "percentile", "confidence_level": CONFIDENCE}
-    samples = tuple(np.moveaxis(values, -2, 0))
-    found = stats.bootstrap(
-        samples, pooled, vectorized=True, axis=-1, batch=50, rng=np.random.default_rng(seed), **options
-    )
+    options |= {"vectorized": True, "axis": -1, "batch": 50, "rng": np.random.default_rng(seed)}
+    found = stats.bootstrap(samples, pooled, **options)
     low, high = found.confidence_interval
     return Intervals((low + high) / 2, (high - low) / 2, np.full_like(low, np.nan))
 

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from mtlbench.analysis.changes import EQUAL, SINGLE_TASK, Changes, changes
 from mtlbench.analysis.intervals import Array, Intervals, jackknife_t, stratified_t
-from mtlbench.analysis.robust import TRIMMED, interquartile_mean, median, trimmed_mean
+from mtlbench.analysis.robust import FEWEST, TRIMMED, interquartile_mean, median, trimmed_mean
 from mtlbench.analysis.statistics import ranks
 from mtlbench.analysis.verdict import verdicts
 from mtlbench.arena import GROUP, Arena
 
 TOGETHER = ["track", "setting"]
 STRATUM = ["dataset", "architecture"]
-FEWEST = 5
-"""Under so many datasets an interquartile mean has no interval: at two the jackknife's covers too little."""
 
 
 def overall(table: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,8 @@ from mtlbench.analysis.intervals import Array
 
 TRIMMED = 0.1
 INTERQUARTILE = 0.25
+FEWEST = 5
+"""Under so many datasets an interquartile mean has no interval: at two the jackknife's covers too little."""
 
 
 def trimmed_mean(values: ArrayLike, share: float) -> Array:
