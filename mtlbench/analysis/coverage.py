@@ -70,12 +70,15 @@ def intervals(scores: Array) -> dict[tuple[str, str, bool], tuple[Intervals, flo
     }
 
 
-def coverage(datasets: int, seeds: int, noise: str, repeats: int = REPEATS, effect: float = 0.0) -> pd.DataFrame:
+def coverage(
+    datasets: int, seeds: int, noise: str, repeats: int = REPEATS, effect: float = 0.0, seed: int = 0
+) -> pd.DataFrame:
     """The share of simulated leaderboards whose interval holds the truth, one row per quantity and kind of interval."""
+    found = intervals(simulate(datasets, seeds, noise, repeats, effect, seed))
     rows = []
-    for (quantity, kind, shown), (found, null) in intervals(simulate(datasets, seeds, noise, repeats, effect)).items():
-        truth = found.mean.mean() if effect else null
-        covered = (found.low <= truth) & (truth <= found.high)
+    for (quantity, kind, shown), (own, null) in found.items():
+        truth = own.mean.mean() if effect else null
+        covered = (own.low <= truth) & (truth <= own.high)
         rows.append((datasets, seeds, noise, effect, repeats, quantity, kind, shown, covered.mean()))
     names = ["datasets", "seeds", "noise", "effect", "repeats", "quantity", "interval", "shown", "coverage"]
     return pd.DataFrame(rows, columns=names)

@@ -64,41 +64,36 @@ def stratified_t(values: ArrayLike, weights: ArrayLike | None = None, confidence
     n, mean = _mean(values, axis=-1)
     _, spread = _mean((values - mean[..., None]) ** 2, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.where(n < 2, np.nan, weight**2 * spread / (n - 1))
-        total = variance.sum(axis=-1)
-        degrees = total**2 / (variance**2 / (n - 1)).sum(axis=-1)
-    # Without any spread every number of degrees gives the same width: none.
-    degrees = np.where(total == 0, (n - 1).sum(axis=-1), degrees)
-    return Intervals(mean @ weight, special.stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(total), degrees)
+        variance = weight**2 * spread / (n - 1)
+    return _welch(mean @ weight, variance, n, confidence)
 
 
 def jackknife_t(values: ArrayLike, statistic: Callable[[Array], Array], confidence: float = CONFIDENCE) -> Intervals:
-    r"""The interval of any smooth ``statistic`` of the runs, each left out in turn, datasets held fixed.
+    r"""The interval of any smooth ``statistic`` of all N runs, each left out in turn, datasets held fixed.
 
-    .. math:: v_d = \frac{n_d - 1}{n_d} \sum_s (\hat\theta_{(ds)} - \hat\theta_{(d\cdot)})^2
+    .. math:: v_d = \Bigl(\frac{N - 1}{N}\Bigr)^2 \frac{n_d}{n_d - 1}
+              \sum_s (\hat\theta_{(ds)} - \hat\theta_{(d\cdot)})^2
 
-    with Student's quantile at the cautious :math:`\min_d n_d - 1` degrees of freedom: at those of
-    :func:`stratified_t` the interval of an interquartile mean covered 90 % in place of 95. The variance is that of
-    :func:`stratified_t` for the mean of all values, where the datasets are of one size. ``values``: (..., datasets,
-    seeds, tasks); a run is left out with all its tasks. ``statistic`` takes (..., values), NaN among them, to (...).
+    and the rest as in :func:`stratified_t`, with which it agrees exactly for the mean of all values where the datasets
+    are of one size. ``values``: (..., datasets, seeds, tasks); a run is left out with all its tasks. ``statistic``
+    takes (..., values), NaN among them, to (...).
 
     Source: Efron and Stein (1981); strata: Jones (1974).
     """
     values = np.asarray(values, dtype=float)
     lead, (datasets, seeds) = values.shape[:-3], values.shape[-3:-1]
-    present = ~np.isnan(values).all(axis=-1)
     left_out = np.full((*lead, datasets, seeds), np.nan)
     for dataset, seed in np.ndindex(datasets, seeds):
         rest = values.copy()
         rest[..., dataset, seed, :] = np.nan
         left_out[..., dataset, seed] = statistic(rest.reshape(*lead, -1))
-    left_out[~present] = np.nan
+    left_out[np.isnan(values).all(axis=-1)] = np.nan
     n, mean = _mean(left_out, axis=-1)
     _, spread = _mean((left_out - mean[..., None]) ** 2, axis=-1)
-    variance = np.where(n < 2, np.nan, (n - 1) * spread)
-    degrees = np.where((n < 2).any(axis=-1), np.nan, n.min(axis=-1) - 1.0)
-    half_width = special.stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(variance.sum(axis=-1))
-    return Intervals(statistic(values.reshape(*lead, -1)), half_width, degrees)
+    runs = n.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = ((runs - 1) / runs * n) ** 2 * spread / (n - 1)
+    return _welch(statistic(values.reshape(*lead, -1)), variance, n, confidence)
 
 
 def bootstrap_percentile(
@@ -124,13 +119,13 @@ def bootstrap_percentile(
 def power(effect: float, spread: float, seeds: int, confidence: float = CONFIDENCE) -> float:
     r"""How often the paired t interval of ``seeds`` seeds excludes zero when the true mean is ``effect``.
 
-    .. math:: 1 - F(t_{n-1,(1+c)/2}) + F(-t_{n-1,(1+c)/2})
+    .. math:: P(|T| > t_{n-1,(1+c)/2}), \quad T \text{ noncentral } t_{n-1} \text{ at } \sqrt n \, \delta / \sigma
 
-    F: the noncentral t with n − 1 degrees and noncentrality √n · effect / spread. ``spread``: the standard deviation of
-    the differences of a seed, Gaussian. Source: Cohen (1988).
+    ``spread``: the standard deviation σ of the differences of a seed, Gaussian. Source: Cohen (1988).
     """
     critical, shift = special.stdtrit(seeds - 1, (1 + confidence) / 2), effect * np.sqrt(seeds) / spread
-    return float(stats.nct.sf(critical, seeds - 1, shift) + stats.nct.cdf(-critical, seeds - 1, shift))
+    # T² is a noncentral F: both tails at once, and scipy's noncentral t is not a number far out.
+    return float(stats.ncf.sf(critical**2, 1, seeds - 1, shift**2))
 
 
 def smallest_effect(spread: float, seeds: int, wanted: float = 0.8, confidence: float = CONFIDENCE) -> float:
@@ -145,3 +140,14 @@ def _mean(values: Array, axis: int) -> tuple[Array, Array]:
     n = (~np.isnan(values)).sum(axis=axis)
     with np.errstate(divide="ignore", invalid="ignore"):
         return n, np.nansum(values, axis=axis) / n
+
+
+def _welch(estimate: Array, variance: Array, n: Array, confidence: float) -> Intervals:
+    """Student's interval from what each dataset adds to the variance, with Satterthwaite's degrees of freedom."""
+    variance = np.where(n < 2, np.nan, variance)
+    total = variance.sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        degrees = total**2 / (variance**2 / (n - 1)).sum(axis=-1)
+    # Without any spread every number of degrees gives the same width: none.
+    degrees = np.where(total == 0, (n - 1).sum(axis=-1), degrees)
+    return Intervals(estimate, special.stdtrit(degrees, (1 + confidence) / 2) * np.sqrt(total), degrees)

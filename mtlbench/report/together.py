@@ -80,7 +80,7 @@ def _entry(row: dict[str, Any], name: str) -> Entry:
 def _notes(board: pd.DataFrame) -> list[str]:
     notes = [
         "Mean ± half width of a 95 % interval over seeds: it speaks of new seeds on these datasets, not of other "
-        "datasets. Δm and its difference are over the runs that ended; in every other column a run that did not is worst."
+        "datasets. Δm and its difference are over the runs that ended; in all other columns one that did not is worst."
     ]
     if "delta_m_iqm_half_width" in board.columns:
         simulated = published()

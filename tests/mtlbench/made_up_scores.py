@@ -43,7 +43,7 @@ def scores(values: Scores, label: str = "m", dataset: str = "d") -> pd.DataFrame
 
 
 def benchmark(seed: int = 0) -> pd.DataFrame:
-    """Two datasets of two tasks, four seeds: ``good`` is better than equal weighting, ``same`` is not, ``bad`` worse."""
+    """Two datasets, two tasks, four seeds: ``good`` is better than equal weighting, ``bad`` worse, ``same`` neither."""
     rng = np.random.default_rng(seed)
     effects = {"single_task": 1.0, "equal": 1.1, "good": 0.9, "same": 1.1, "bad": 2.0}
     parts = []
