@@ -88,6 +88,8 @@ def jackknife_t(values: ArrayLike, statistic: Callable[[Array], Array], confiden
         rest[..., dataset, seed, :] = np.nan
         left_out[..., dataset, seed] = statistic(rest.reshape(*lead, -1))
     left_out[np.isnan(values).all(axis=-1)] = np.nan
+    # An infinite statistic (too many broken runs) has no spread.
+    left_out[np.isinf(left_out).any(axis=(-2, -1))] = np.nan
     n, mean = _mean(left_out, axis=-1)
     _, spread = _mean((left_out - mean[..., None]) ** 2, axis=-1)
     runs = n.sum(axis=-1, keepdims=True)
@@ -117,22 +119,24 @@ def bootstrap_percentile(
 
 
 def power(effect: float, spread: float, seeds: int, confidence: float = CONFIDENCE) -> float:
-    r"""How often the paired t interval of ``seeds`` seeds excludes zero when the true mean is ``effect``.
+    r"""How often the paired t interval of ``seeds`` seeds lies on the true side of zero: the power of a planted effect.
 
-    .. math:: P(|T| > t_{n-1,(1+c)/2}), \quad T \text{ noncentral } t_{n-1} \text{ at } \sqrt n \, \delta / \sigma
+    .. math:: P(T > t_{n-1,(1+c)/2}), \quad T \text{ noncentral } t_{n-1} \text{ at } \sqrt n \, |\delta| / \sigma
 
-    ``spread``: the standard deviation σ of the differences of a seed, Gaussian. Source: Cohen (1988).
+    ``effect``: the true mean δ. ``spread``: the standard deviation σ of the differences of a seed, Gaussian.
+    Source: Cohen (1988).
     """
-    critical, shift = special.stdtrit(seeds - 1, (1 + confidence) / 2), effect * np.sqrt(seeds) / spread
-    # T² is a noncentral F: both tails at once, and scipy's noncentral t is not a number far out.
-    return float(stats.ncf.sf(critical**2, 1, seeds - 1, shift**2))
+    critical = special.stdtrit(seeds - 1, (1 + confidence) / 2)
+    return float(stats.nct.sf(critical, seeds - 1, abs(effect) * np.sqrt(seeds) / spread))
 
 
 def smallest_effect(spread: float, seeds: int, wanted: float = 0.8, confidence: float = CONFIDENCE) -> float:
-    """The smallest true mean that :func:`power` finds with probability ``wanted``; in the units of ``spread``."""
+    """The smallest true mean that :func:`power` finds with probability ``wanted``; NaN with one seed."""
     if seeds < 2:
         return float("nan")
-    return spread * float(optimize.brentq(lambda effect: power(effect, 1.0, seeds, confidence) - wanted, 0, 100))
+    # Far beyond the quantile scipy's noncentral t is not always a number.
+    most = (3 * special.stdtrit(seeds - 1, (1 + confidence) / 2) + 4) / np.sqrt(seeds)
+    return spread * float(optimize.brentq(lambda effect: power(effect, 1.0, seeds, confidence) - wanted, 0, most))
 
 
 def _mean(values: Array, axis: int) -> tuple[Array, Array]:

@@ -61,7 +61,8 @@ class TestJackknife:
     def test_is_the_stratified_interval_for_a_mean(self) -> None:
         values = np.random.default_rng(3).normal(size=(3, 5, 2)) * [[[1]], [[4]], [[9]]]
         found = jackknife_t(values, lambda pool: np.nanmean(pool, axis=-1))
-        assert found == pytest.approx(stratified_t(values.mean(axis=-1)))
+        for mine, wanted in zip(found, stratified_t(values.mean(axis=-1)), strict=True):
+            assert mine == pytest.approx(wanted)
 
     def test_infinite_values_that_are_cut_leave_it_finite(self) -> None:
         values = np.random.default_rng(4).normal(size=(5, 5, 2))
@@ -74,13 +75,17 @@ class TestPower:
     @pytest.mark.parametrize("seeds", [3, 5, 10])
     def test_the_smallest_effect_is_found_in_80_percent(self, seeds: int) -> None:
         effect, repeats = smallest_effect(2.0, seeds), 20_000
-        found = paired_t(np.random.default_rng(seeds).normal(effect, 2.0, size=(repeats, seeds)))
-        share = float(((found.low > 0) | (found.high < 0)).mean())
-        assert share == pytest.approx(0.8, abs=margin(0.8, repeats))
-        assert power(effect, 2.0, seeds) == pytest.approx(0.8)
+        found = paired_t(np.random.default_rng(seeds).normal(-effect, 2.0, size=(repeats, seeds)))
+        assert (found.high < 0).mean() == pytest.approx(0.8, abs=margin(0.8, repeats))
+        assert power(-effect, 2.0, seeds) == pytest.approx(0.8)
 
-    def test_without_an_effect_it_is_five_percent_and_one_seed_finds_nothing(self) -> None:
-        assert power(0.0, 1.0, 5) == pytest.approx(0.05)
+    def test_without_an_effect_either_side_has_its_half_of_five_percent(self) -> None:
+        assert power(0.0, 1.0, 5) == pytest.approx(0.025)
+
+    def test_any_number_of_seeds_has_one_but_a_single_seed_finds_nothing(self) -> None:
+        found = [smallest_effect(1.0, seeds, wanted) for wanted in (0.5, 0.8, 0.99) for seeds in (2, 3, 20, 1000)]
+        assert np.isfinite(found).all()
+        assert smallest_effect(1.0, 1000) == pytest.approx((1.96 + 0.8416) / np.sqrt(1000), rel=1e-3)  # Gaussian limit
         assert np.isnan(smallest_effect(1.0, 1))
 
 
