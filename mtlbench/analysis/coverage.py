@@ -93,6 +93,15 @@ def published() -> pd.DataFrame:
     return pd.read_csv(PUBLISHED)
 
 
+def markdown(effect: float = 0.0) -> str:
+    """The committed table for people: percent covered, datasets x seeds and the noise as columns."""
+    table = published().query("effect == @effect")
+    table["case"] = [f"{row.datasets}x{row.seeds} {row.noise}" for row in table.itertuples()]
+    wide = (100 * table.set_index(["quantity", "interval", "case"])["coverage"]).unstack("case")
+    wide = wide[table["case"].unique()].rename(columns=lambda case: case.replace("_3", " t3")).reset_index()
+    return wide.to_markdown(index=False, floatfmt=".1f")
+
+
 if __name__ == "__main__":
     every = [coverage(*size, noise, effect=effect) for effect in (0, EFFECT) for size in SIZES for noise in NOISES]
     write_atomically(PUBLISHED, pd.concat(every).to_csv(index=False, lineterminator="\n"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,6 +122,15 @@ class TestCoverage:
         assert found.index.tolist() == stated.index.tolist()
         for key, share in found.items():
             assert share == pytest.approx(stated[key], abs=margin(stated[key], repeats)), key
+
+
+class TestPage:
+    def test_the_page_prints_what_was_simulated_and_the_smallest_effects(self) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+        for effect in (0, coverage.EFFECT):
+            assert coverage.markdown(effect) in page, "print it again: mtlbench.analysis.coverage.markdown"
+        effects = " | ".join(f"{smallest_effect(1, seeds):.2f}" for seeds in (2, 3, 4, 5, 10, 20))
+        assert f"| effect / σ | {effects} |" in page
 
 
 def _table(scores: np.ndarray) -> pd.DataFrame:
