@@ -9,7 +9,7 @@ from made_up_scores import benchmark, broke, scores
 from scipy import stats
 
 from mtlbench.analysis import leaderboard, overall
-from mtlbench.analysis.changes import changes
+from mtlbench.analysis.changes import changes, relative_change
 from mtlbench.analysis.overall import pool
 from mtlbench.analysis.robust import TRIMMED, interquartile_mean, median, performance_profile, trimmed_mean
 from mtlbench.analysis.verdict import verdicts
@@ -77,12 +77,27 @@ class TestImprovement:
         assert rows(table).loc["m", "probability_of_improvement"] == pytest.approx((1 + 0.5 + 1 + 0 + 0) / 5)
 
     def test_a_seed_without_its_reference_says_nothing(self) -> None:
-        values = {"single_task": [1.0, None, 1.0], "equal": [2.0] * 3, "m": [1.0, 9.0, None]}
+        values = {"single_task": [1.0, None, 1.0, None], "equal": [2.0] * 4, "m": [1.0, 9.0, None, None]}
         found = changes(pd.concat([scores({("a", "mse"): row}, label) for label, row in values.items()]))
-        assert found.improvement("equal")[found.labels.index("m")].tolist() == pytest.approx(
-            [1, np.nan, 0], nan_ok=True
-        )
-        assert found.judged[found.labels.index("m"), :, 0].tolist() == pytest.approx([0, np.nan, np.inf], nan_ok=True)
+        own = found.labels.index("m")
+        np.testing.assert_allclose(found.improvement("equal")[own], [1, np.nan, 0, np.nan])
+        np.testing.assert_allclose(found.judged[own, :, 0], [0, np.nan, np.inf, np.nan])
+
+    def test_a_run_without_one_of_its_scores_is_broken_as_a_whole(self) -> None:
+        parts = {"single_task": [1.0, 1.0], "equal": [2.0, 2.0], "m": [1.5, 1.5]}
+        table = pd.concat([scores({("a", "mse"): row, ("b", "mse"): row}, label) for label, row in parts.items()])
+        table.loc[(table["label"] == "m") & (table["seed"] == 1) & (table["task"] == "b"), "value"] = np.nan
+        found = changes(table)
+        own = found.labels.index("m")
+        np.testing.assert_allclose(found.judged[own], [[50, 50], [np.inf, np.inf]])
+        np.testing.assert_allclose(found.improvement("equal")[own], [1, 0])
+        np.testing.assert_allclose(found.against("equal")[own], [-50, np.nan])
+
+    def test_the_scale_is_over_the_seeds_that_are_whole_on_both_sides(self) -> None:
+        reference = np.array([[1.0, 1.0], [3.0, 1.0], [5.0, np.nan]])
+        own = np.array([[2.0, 1.0], [9.0, np.nan], [9.0, 1.0]])
+        found = relative_change(own, reference, np.array([False, True]))
+        np.testing.assert_allclose(found, [[100, 0], [np.nan] * 2, [np.nan] * 2])
 
 
 class TestBrokenRuns:

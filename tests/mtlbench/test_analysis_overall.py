@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from made_up_scores import benchmark, scores
 
-from mtlbench.analysis import differences, leaderboard, overall
+from mtlbench.analysis import differences, leaderboard, mean_rank, overall
 from mtlbench.analysis.critical_difference import critical_difference
 from mtlbench.analysis.intervals import stratified_t
 from mtlbench.analysis.overall import rank_scores
@@ -38,6 +38,19 @@ def test_a_planted_effect_is_found_and_no_effect_is_not() -> None:
     assert board["against_equal"].to_dict() == {"good": "better", "same": "same", "equal": "", "bad": "worse"}
     assert board.loc["good", "delta_m_vs_equal"] == pytest.approx(-20, abs=1)
     assert board.loc["good", "mean_rank"] == 1
+
+
+def test_every_task_counts_the_same_in_the_mean_rank() -> None:
+    parts = [
+        scores({("a", "mse"): [1.0] * 3, ("b", "mse"): [1.0] * 3}, "x", "d"),
+        scores({("a", "mse"): [2.0] * 3, ("b", "mse"): [2.0] * 3}, "y", "d"),
+        scores({("c", "mse"): [5.0, 1.0]}, "x", "e"),
+        scores({("c", "mse"): [1.0, 2.0]}, "y", "e"),
+    ]
+    table = pd.concat(parts)
+    found = overall(table).set_index("label")["mean_rank"].to_dict()
+    assert found == pytest.approx({"x": (1 + 1 + 1.5) / 3, "y": (2 + 2 + 1.5) / 3})
+    assert found == pytest.approx(mean_rank(table).to_dict())
 
 
 def test_tracks_settings_and_architectures_never_mix() -> None:
