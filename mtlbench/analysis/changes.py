@@ -60,6 +60,12 @@ class Changes:
         return self.of(self.scores, SINGLE_TASK)
 
     @cached_property
+    def comparable(self) -> NDArray[np.bool_]:
+        """The seeds on which the single-task networks are whole; none where some mean of theirs is 0."""
+        whole = ~np.isnan(self.reference).any(axis=-1)
+        return whole & (self.reference[whole].sum(axis=0) != 0).all()
+
+    @cached_property
     def by_metric(self) -> Array:
         """The relative change of every metric in percent, (labels, seeds, metrics)."""
         return relative_change(self.scores, self.reference, self.higher_is_better)
@@ -72,8 +78,7 @@ class Changes:
     @cached_property
     def judged(self) -> Array:
         """:attr:`by_task` with plus infinity for runs that broke, NaN where the single-task networks did too."""
-        comparable = ~np.isnan(self.reference).any(axis=-1)
-        return np.where((self.broken & comparable)[..., None], np.inf, self.by_task)
+        return np.where((self.broken & self.comparable)[..., None], np.inf, self.by_task)
 
     def against(self, baseline: str) -> Array:
         """Delta-m minus that of ``baseline`` on the same seed, (labels, seeds), over the seeds whole in all three."""
@@ -93,7 +98,7 @@ class Changes:
         gap = self.against(baseline)
         won = np.where(np.isnan(gap), np.nan, (gap < 0) + 0.5 * (gap == 0))
         theirs = self.of(self.broken, baseline, empty=False)
-        known = self.ran & self.of(self.ran, baseline, empty=False) & ~np.isnan(self.reference).any(axis=-1)
+        known = self.ran & self.of(self.ran, baseline, empty=False) & self.comparable
         won = np.where(known & (self.broken | theirs), 0.5 * (1.0 + theirs - self.broken), won)
         return np.where(np.array(self.labels)[:, None] == baseline, np.nan, won)
 

@@ -93,6 +93,13 @@ class TestImprovement:
         np.testing.assert_allclose(found.improvement("equal")[own], [1, 0])
         np.testing.assert_allclose(found.against("equal")[own], [-50, np.nan])
 
+    def test_against_a_reference_of_zero_nothing_is_said_of_broken_runs_either(self) -> None:
+        values = {"single_task": [0.0, 0.0], "equal": [2.0, 2.0], "m": [1.0, None]}
+        table = pd.concat([scores({("a", "mse"): row}, label) for label, row in values.items()])
+        row = rows(table).loc["m"]
+        assert row[["delta_m", "delta_m_iqm", "delta_m_median", "probability_of_improvement"]].isna().all()
+        assert row["mean_rank"] == (1 + 2) / 2
+
     def test_the_scale_is_over_the_seeds_that_are_whole_on_both_sides(self) -> None:
         reference = np.array([[1.0, 1.0], [3.0, 1.0], [5.0, np.nan]])
         own = np.array([[2.0, 1.0], [9.0, np.nan], [9.0, 1.0]])
