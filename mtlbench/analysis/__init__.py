@@ -4,7 +4,8 @@
 them together. Nothing here draws, trains or solves.
 """
 
-from mtlbench.analysis.leaderboard import differences, leaderboard, metrics, overall
+from mtlbench.analysis.leaderboard import differences, leaderboard, metrics
+from mtlbench.analysis.overall import overall
 from mtlbench.analysis.statistics import Interval, delta_m, mean_rank, paired_t_interval, ranks
 
 __all__ = [

@@ -1,19 +1,20 @@
-"""The leaderboard: a pure function from the table of runs to one row per (dataset, method)."""
+"""The leaderboard: a pure function from the table of runs to one row per (arena, method)."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mtlbench.analysis.changes import EQUAL, SINGLE_TASK, Changes, changes
+from mtlbench.analysis.intervals import Intervals, paired_t
+from mtlbench.analysis.robust import TRIMMED, interquartile_mean, median, trimmed_mean
 from mtlbench.analysis.seesaw import rates
-from mtlbench.analysis.statistics import Interval, change, directions, mean_rank, paired_t_interval, ranks
-from mtlbench.arena import GROUP, Arena
+from mtlbench.analysis.statistics import Interval, ranks
+from mtlbench.analysis.verdict import verdicts
+from mtlbench.arena import GROUP
 
-SINGLE_TASK = "single_task"
-EQUAL = "equal"
 MEANS = ("update_conflict_rate", "predicted_rise_rate", "realised_rise_rate", "median_stationarity")
 SUMS = ("zero_task_events", "inner_solves", "inner_solves_outside")
 
@@ -25,122 +26,98 @@ def metrics(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaderboard(table: pd.DataFrame, all_metrics: bool = False, curves: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row per arena and label, on the test split; every mean has a ``..._half_width``
-    column.
+    """One row per arena and label, on the test split; every mean with an interval has a ``..._half_width`` column.
 
     ``table`` is :func:`mtlbench.analysis.load.runs`, ``curves`` :func:`mtlbench.analysis.load.curves`, without which
-    no seesaw rate is known. Columns: runs, done, diverged, failed, reason;
-    ``seeds``, how many seeds Delta-m is over; delta_m and delta_m_vs_equal (percent, lower is better);
-    mean_rank over the tasks' main metrics (single-task networks are the reference and are not ranked);
-    the audit's conflict_rate, noise_floor, excess_conflict, update_conflict_rate, predicted_rise_rate,
-    realised_rise_rate and median_stationarity (means over runs), smallest_cosine and worst_gap (over all runs),
-    zero_task_events, inner_solves and inner_solves_outside (their sums); seesaw_rate
-    (:mod:`mtlbench.analysis.seesaw`); then ``<task>.<metric>``, the main metrics or all of them. Intervals are 95 %
-    paired t over seeds, NaN with fewer than two.
+    no seesaw rate is known. Columns:
 
-    Rows are sorted by dataset; first the single-task reference, then methods whose runs all ended, by
-    Delta-m, then those with broken runs: the mean over the survivors of a method that diverges must not
-    lead the table.
+    - runs, done, diverged, failed, reason; ``seeds``, how many seeds Delta-m is over;
+    - delta_m and delta_m_vs_equal (percent, lower is better), and what the latter says in a word, against_equal
+      (:mod:`mtlbench.analysis.verdict`); delta_m_by_metric, where every metric and not every task counts the same;
+    - probability_of_improvement: the share of seeds on which Delta-m is below equal's, ties ½, a broken run a loss;
+    - delta_m_median, delta_m_trimmed, delta_m_iqm: of the changes of all (task, seed), broken runs counting as the
+      worst (:mod:`mtlbench.analysis.robust`);
+    - mean_rank over the tasks' main metrics (single-task networks are the reference and are not ranked);
+    - the audit's conflict_rate, noise_floor, excess_conflict, update_conflict_rate, predicted_rise_rate,
+      realised_rise_rate and median_stationarity (means over runs), smallest_cosine and worst_gap (over all runs),
+      zero_task_events, inner_solves and inner_solves_outside (their sums);
+    - seesaw_rate (:mod:`mtlbench.analysis.seesaw`);
+    - ``<task>.<metric>``, the main metrics or all of them.
+
+    Intervals are 95 % paired t over seeds, NaN with fewer than two.
+
+    Rows are sorted by arena; first the single-task reference, then methods whose runs all ended, by Delta-m, then
+    those with broken runs: the mean over the survivors of a method that diverges must not lead the table.
     """
     test = table[table["split"] == "test"]
-    boards = [_board(key, part, all_metrics, curves) for key, part in test.groupby(GROUP, sort=True)]
+    validation = None if curves is None else dict(iter(curves[curves["split"] == "validation"].groupby(GROUP)))
+    boards = [
+        _board(key, part, all_metrics, None if validation is None else validation.get(key))
+        for key, part in test.groupby(GROUP, sort=True)
+    ]
     return pd.concat(boards, ignore_index=True)
 
 
 def differences(table: pd.DataFrame, baseline: str) -> dict[str, Interval]:
-    """Delta-m of every label minus that of ``baseline``, paired by seed, in percentage points (negative:
-    better).
+    """Delta-m of every label minus that of ``baseline``, paired by seed, in percentage points (negative: better).
 
-    ``table`` holds one dataset. Only seeds whole for the label, the baseline and the single-task
-    reference count.
+    ``table`` holds one arena. Only seeds whole for the label, the baseline and the single-task reference count.
     """
-    test = table[table["split"] == "test"]
-    return _differences(_by_label(test), directions(test), baseline)
-
-
-def overall(table: pd.DataFrame, board: pd.DataFrame) -> pd.DataFrame:
-    """Mean rank over every (dataset, task) and Delta-m on each dataset, of the methods that ran on all of
-    them.
-
-    Columns: label, mean_rank, broken (runs that diverged or failed), then one Delta-m column per dataset.
-    No interval is given across datasets. Empty with a single dataset.
-    """
-    rankable = _rankable(table[table["split"] == "test"])
-    names = board[GROUP].drop_duplicates()
-    if len(names) < 2:
-        return pd.DataFrame()
-    result = mean_rank(rankable).sort_index().sort_values(kind="stable").to_frame()
-    result["broken"] = board.assign(broken=board["runs"] - board["done"]).groupby("label")["broken"].sum()
-    per_dataset = board.pivot_table(index="label", columns="dataset", values="delta_m", dropna=False)
-    return result.join(per_dataset, how="left").rename_axis("label").reset_index()
+    found = changes(table[table["split"] == "test"])
+    gaps = found.against(baseline)
+    seeds = (~np.isnan(gaps)).sum(axis=1)
+    columns = (values.tolist() for values in (*paired_t(gaps)[:2], seeds))
+    rows = zip(found.labels, *columns, strict=True)
+    return {label: Interval(mean, half, n) for label, mean, half, n in rows if n and label != baseline}
 
 
 def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool, curves: pd.DataFrame | None) -> pd.DataFrame:
-    values, higher_is_better = _by_label(part), directions(part)
-    reference = values.get(SINGLE_TASK)
-    against_equal = _differences(values, higher_is_better, EQUAL)
-    rank_of = _rank_intervals(part)
-    shown = metrics(part) if all_metrics else metrics(part)[lambda frame: frame["main"]]
-    unknown = Interval(np.nan, np.nan, 0)
     assert isinstance(key, tuple)
-    seesaws = _seesaws(key, part, curves)
-    rows = []
     # Sums of floats depend on their order, and the order of the runs must not matter.
     runs = part.drop_duplicates(["label", "seed"]).sort_values(["label", "seed"])
-    for label, per_run in runs.groupby("label", sort=True):
-        own = values[str(label)]
-        row: dict[str, Any] = dict(zip(GROUP, key, strict=True))
-        row |= {"label": label, "method": per_run["method"].iloc[0], "runs": len(per_run)}
-        status = per_run["status"]
-        row |= {name: int((status == name).sum()) for name in ("done", "diverged", "failed")}
-        interval = unknown if reference is None else paired_t_interval(change(own, reference, higher_is_better))
-        if label == SINGLE_TASK:
-            # Zero by definition; an interval of width zero would claim a precision nobody measured.
-            interval = Interval(0.0 if interval.n else np.nan, np.nan, interval.n)
-        row["seeds"] = interval.n
-        row |= _columns("delta_m", interval)
-        row |= _columns("delta_m_vs_equal", against_equal.get(str(label), unknown))
-        row |= _columns("mean_rank", rank_of.get(str(label), unknown))
-        row |= {name: per_run[name].mean() for name in ("conflict_rate", "noise_floor")}
-        row |= _columns("excess_conflict", paired_t_interval(per_run["excess_conflict"]))
-        row |= {name: per_run[name].mean() for name in MEANS}
-        row |= {"smallest_cosine": per_run["smallest_cosine"].min(), "worst_gap": per_run["worst_gap"].max()}
-        row |= {name: per_run[name].sum(min_count=1) for name in SUMS}
-        row |= _columns("seesaw_rate", paired_t_interval(seesaws.get(str(label), ())))
-        row["reason"] = _reasons(per_run)
-        for task, metric in shown[["task", "metric"]].itertuples(index=False):
-            row |= _columns(f"{task}.{metric}", paired_t_interval(own[task, metric]))
-        rows.append(row)
-    return _sorted(pd.DataFrame(rows))
+    per_label = runs.groupby("label", sort=True)
+    found, described = changes(part), metrics(part)
+    labels = pd.Index(found.labels, name="label")
+    board = pd.DataFrame(dict(zip(GROUP, key, strict=True)), index=labels).assign(label=labels)
+    board["method"], board["runs"] = per_label["method"].first(), per_label.size()
+    for name in ("done", "diverged", "failed"):
+        board[name] = (runs["status"] == name).groupby(runs["label"]).sum()
+    _quality(board, found)
+    _put(board, "mean_rank", _rank_intervals(part, labels))
+    board[["conflict_rate", "noise_floor"]] = per_label[["conflict_rate", "noise_floor"]].mean()
+    _put(board, "excess_conflict", _over_seeds(runs.set_index(["label", "seed"])["excess_conflict"], labels))
+    board[list(MEANS)] = per_label[list(MEANS)].mean()
+    board["smallest_cosine"], board["worst_gap"] = per_label["smallest_cosine"].min(), per_label["worst_gap"].max()
+    board[list(SUMS)] = per_label[list(SUMS)].sum(min_count=1)
+    seesaws = pd.Series(dtype=float) if curves is None else rates(curves, described)
+    _put(board, "seesaw_rate", _over_seeds(seesaws, labels))
+    board["reason"] = _reasons(runs).reindex(labels, fill_value="")
+    shown = described if all_metrics else described[described["main"]]
+    scores = paired_t(np.moveaxis(found.scores, 1, 2))
+    for name in shown[["task", "metric"]].itertuples(index=False, name=None):
+        column = found.metrics.get_loc(name)
+        _put(board, ".".join(name), Intervals(*(values[:, column] for values in scores)))
+    return _sorted(board.reset_index(drop=True))
 
 
-def _seesaws(key: Hashable, part: pd.DataFrame, curves: pd.DataFrame | None) -> dict[str, pd.Series]:
-    """The seesaw rates of every label by seed; none without curves."""
-    if curves is None:
-        return {}
-    found = rates(Arena.of(key).among(curves), metrics(part))
-    return {str(label): own for label, own in found.groupby(level="label")}
-
-
-def _by_label(test: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The scores of every label: seeds as rows, (task, metric) as columns, both sorted."""
-    values = test.pivot(index=["label", "seed"], columns=["task", "metric"], values="value")
-    values = values.sort_index().sort_index(axis=1)
-    return {str(label): own.droplevel("label") for label, own in values.groupby(level="label")}
-
-
-def _differences(values: dict[str, pd.DataFrame], higher_is_better: pd.Series, baseline: str) -> dict[str, Interval]:
-    if baseline not in values or SINGLE_TASK not in values:
-        return {}
-    base, reference = values[baseline], values[SINGLE_TASK]
-    found = {}
-    for label, own in values.items():
-        whole = own.dropna().index.intersection(base.dropna().index).intersection(reference.dropna().index)
-        if label == baseline or whole.empty:
-            continue
-        both = (change(frame.loc[whole], reference.loc[whole], higher_is_better) for frame in (own, base))
-        found[label] = paired_t_interval(*both)
-    return found
+def _quality(board: pd.DataFrame, found: Changes) -> None:
+    """The columns made of the relative changes."""
+    reference = board["label"] == SINGLE_TASK
+    delta = found.by_task.mean(axis=-1)
+    board["seeds"] = (~np.isnan(delta)).sum(axis=1)
+    for name, values in (("delta_m", delta), ("delta_m_by_metric", found.by_metric.mean(axis=-1))):
+        _put(board, name, paired_t(values))
+        # Zero by definition; an interval of width zero would claim a precision nobody measured.
+        board.loc[reference, f"{name}_half_width"] = np.nan
+    _put(board, "delta_m_vs_equal", paired_t(found.against(EQUAL)))
+    board.loc[board["label"] == EQUAL, ["delta_m_vs_equal", "delta_m_vs_equal_half_width"]] = np.nan
+    gap = board["delta_m_vs_equal"], board["delta_m_vs_equal_half_width"]
+    board["against_equal"] = verdicts(*gap, board["done"] < board["runs"]).to_numpy()
+    board["probability_of_improvement"] = paired_t(found.improvement(EQUAL)).mean
+    judged = found.judged.reshape(len(board), -1)
+    board["delta_m_median"] = median(judged)
+    board["delta_m_trimmed"] = trimmed_mean(judged, TRIMMED)
+    board["delta_m_iqm"] = interquartile_mean(judged)
 
 
 def _sorted(board: pd.DataFrame) -> pd.DataFrame:
@@ -151,28 +128,28 @@ def _sorted(board: pd.DataFrame) -> pd.DataFrame:
     return board.loc[order.sort_values(["group", "delta_m", "label"], na_position="last").index]
 
 
-def _rank_intervals(part: pd.DataFrame) -> dict[str, Interval]:
-    rankable = _rankable(part)
-    if rankable.empty:
-        return {}
-    per_seed = ranks(rankable).groupby(["label", "seed"])["rank"].mean()
-    return {str(label): paired_t_interval(values) for label, values in per_seed.groupby(level="label")}
+def _rank_intervals(part: pd.DataFrame, labels: pd.Index) -> Intervals:
+    rank = ranks(part[part["main"] & (part["label"] != SINGLE_TASK)])
+    return _over_seeds(rank.groupby(["label", "seed"])["rank"].mean(), labels)
 
 
-def _rankable(test: pd.DataFrame) -> pd.DataFrame:
-    return test[test["main"] & (test["label"] != SINGLE_TASK)]
+def _over_seeds(values: pd.Series, labels: pd.Index) -> Intervals:
+    """The paired t intervals of values by (label, seed), one for each of ``labels``."""
+    if values.empty:
+        return paired_t(np.full((len(labels), 1), np.nan))
+    return paired_t(values.unstack("seed").reindex(labels).to_numpy(dtype=float))
 
 
-def _columns(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.mean, f"{name}_half_width": interval.half_width}
+def _put(board: pd.DataFrame, name: str, found: Intervals) -> None:
+    board[name], board[f"{name}_half_width"] = found.mean, found.half_width
 
 
-def _reasons(per_run: pd.DataFrame) -> str:
+def _reasons(runs: pd.DataFrame) -> pd.Series:
     """The distinct reasons of broken runs with their seeds: ``loss of left is nan (seeds 1, 2)``."""
-    broken = per_run[per_run["status"] != "done"]
+    broken = runs[runs["status"] != "done"]
     broken = broken.assign(reason=broken["reason"].fillna("no reason given"))
-    parts = [
-        f"{reason} (seed{'s' if len(rows) > 1 else ''} {', '.join(str(seed) for seed in rows['seed'])})"
-        for reason, rows in broken.groupby("reason", sort=True)
-    ]
-    return "; ".join(parts)
+    found: dict[str, list[str]] = {}
+    for (label, reason), rows in broken.groupby(["label", "reason"], sort=True):
+        seeds = f"seed{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows['seed']))}"
+        found.setdefault(label, []).append(f"{reason} ({seeds})")
+    return pd.Series({label: "; ".join(parts) for label, parts in found.items()}, dtype=object)

@@ -16,6 +16,7 @@ nothing but the data, show what is chance in the benchmark at hand.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 
@@ -28,18 +29,13 @@ def rates(curves: pd.DataFrame, described: pd.DataFrame) -> pd.Series:
     own = curves[curves["split"] == "validation"].merge(main, on=["task", "metric"])
     own["score"] = own["value"].where(own["higher_is_better"].astype(bool), -own["value"])
     scores = own.pivot(index=["label", "seed", "epoch"], columns="task", values="score").sort_index()
-    rate = pd.Series(float("nan"), index=scores.groupby(level=["label", "seed"]).size().index, name="seesaw_rate")
-    for _, part in scores.groupby(level="label"):
-        rate.update(_of_label(part))
-    return rate
-
-
-def _of_label(scores: pd.DataFrame) -> pd.Series:
-    """The rate of every seed of one label, from its signed scores: (label, seed, epoch) by task."""
-    gains = scores.groupby(level="seed").diff().dropna()
-    noise = gains.groupby(level="epoch").std().median()
+    runs = scores.groupby(level=["label", "seed"]).size().index
+    gains = scores.groupby(level=["label", "seed"]).diff().dropna()
+    # A label's seeds count at the epochs that all tasks reached; one seed alone has no spread, hence no noise.
+    noise = gains.groupby(level=["label", "epoch"]).std().groupby(level="label").median()
+    beside = noise.reindex(gains.index.get_level_values("label")).to_numpy()
     # A task is never up and down at once: the product counts pairs of different tasks, each once.
-    seesaws = (gains > noise).sum(axis=1) * (gains < -noise).sum(axis=1)
+    seesaws = (gains > beside).sum(axis=1) * (gains < -beside).sum(axis=1)
     pairs = scores.shape[1] * (scores.shape[1] - 1) / 2
-    rate = (seesaws / pairs) if pairs and noise.notna().all() else seesaws * float("nan")
-    return rate.groupby(level=["label", "seed"]).mean()
+    rate = (seesaws / pairs).where(~np.isnan(beside).any(axis=1)) if pairs else seesaws * float("nan")
+    return rate.groupby(level=["label", "seed"]).mean().reindex(runs).rename("seesaw_rate")

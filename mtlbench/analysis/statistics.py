@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from mtlbench.analysis.changes import directions, relative_change
+from mtlbench.analysis.intervals import CONFIDENCE, paired_t
 from mtlbench.arena import GROUP
-
-CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
@@ -60,13 +59,8 @@ def paired_t_interval(
     if others is not None:
         differences = differences - np.asarray(others, dtype=float)
     differences = differences[~np.isnan(differences)]
-    n = len(differences)
-    if n == 0:
-        return Interval(np.nan, np.nan, 0)
-    if n == 1:
-        return Interval(float(differences[0]), np.nan, 1)
-    half_width = stats.t.ppf((1 + confidence) / 2, n - 1) * stats.sem(differences)
-    return Interval(float(differences.mean()), float(half_width), n)
+    found = paired_t(differences, confidence)
+    return Interval(float(found.mean), float(found.half_width), len(differences))
 
 
 def delta_m(scores: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
@@ -95,25 +89,17 @@ def change(own: pd.DataFrame, base: pd.DataFrame, higher_is_better: pd.Series) -
     """:func:`delta_m` of tables as :func:`wide` makes them; ``higher_is_better``: :func:`directions`."""
     own = own.reindex(columns=base.columns)
     seeds = own.index[own.notna().all(axis=1)].intersection(base.index[base.notna().all(axis=1)]).sort_values()
-    m, m_st = own.loc[seeds].to_numpy(), base.loc[seeds].to_numpy()
-    scale = np.abs(m_st.mean(axis=0)) if len(seeds) else np.ones(m_st.shape[1])
-    if (scale == 0).any():
-        return pd.Series(np.nan, index=seeds, name="delta_m")
-    sign = np.where(higher_is_better.reindex(base.columns).astype(bool), -1.0, 1.0)
     tasks = base.columns.get_level_values("task")
     # Each task weighs 1/T, shared by its M_t metrics.
     weight = 1 / (tasks.nunique() * tasks.value_counts().reindex(tasks).to_numpy())
-    return pd.Series(100 * (sign * (m - m_st) / scale) @ weight, index=seeds, name="delta_m")
+    higher = higher_is_better.reindex(base.columns).to_numpy(dtype=bool)
+    found = relative_change(own.loc[seeds].to_numpy(), base.loc[seeds].to_numpy(), higher)
+    return pd.Series(found @ weight, index=seeds, name="delta_m")
 
 
 def wide(scores: pd.DataFrame) -> pd.DataFrame:
     """The tidy table of one method with seeds as rows and (task, metric) as columns."""
     return scores.pivot(index="seed", columns=["task", "metric"], values="value").sort_index(axis=1)
-
-
-def directions(scores: pd.DataFrame) -> pd.Series:
-    """higher_is_better by (task, metric)."""
-    return scores.drop_duplicates(["task", "metric"]).set_index(["task", "metric"])["higher_is_better"]
 
 
 def ranks(scores: pd.DataFrame) -> pd.DataFrame:

@@ -12,11 +12,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from mtlbench import methods
-from mtlbench.analysis.leaderboard import SINGLE_TASK, leaderboard, overall
+from mtlbench.analysis.leaderboard import SINGLE_TASK, leaderboard
 from mtlbench.analysis.load import Run
 from mtlbench.errors import InputError
 from mtlbench.files import write_atomically
-from mtlbench.report import audits, chapter, story, study, summary
+from mtlbench.report import audits, chapter, story, study, summary, together
 from mtlbench.report.leaderboard import FOOT
 from mtlbench.report.svg import inline, natural_width
 from mtlbench.report.tables import costs, tables
@@ -53,7 +53,7 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         "report.html.j2",
         benchmark=results.resolve().name,
         summary=summary.sentences(table, board),
-        overall=overall(table, board),
+        overall=together.tables(table),
         tables=tables(table, board, cost),
         audits=audits.tables(board),
         details=tables(table, leaderboard(table, all_metrics=True), None),

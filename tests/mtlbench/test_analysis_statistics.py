@@ -5,45 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_scores import benchmark, scores
 from scipy import stats
 
 from mtlbench.analysis import delta_m, differences, leaderboard, mean_rank, overall, paired_t_interval, ranks
-from mtlbench.analysis.load import AUDIT
 from mtlbench.analysis.statistics import change, directions, wide
-
-Scores = dict[tuple[str, str], list[float | None]]
-HIGHER = {"accuracy"}
-
-
-def scores(values: Scores, label: str = "m", dataset: str = "d") -> pd.DataFrame:
-    """The table of one method: {(task, metric): value per seed}; a seed with None diverged."""
-    broken = {seed for row in values.values() for seed, value in enumerate(row) if value is None}
-    first: dict[str, str] = {}
-    for task, metric in values:
-        first.setdefault(task, metric)
-    frame = pd.DataFrame(
-        {
-            "dataset": dataset,
-            "architecture": "hard_sharing",
-            "track": "out_of_the_box",
-            "setting": "",
-            "label": label,
-            "method": label,
-            "seed": seed,
-            "status": "diverged" if seed in broken else "done",
-            "reason": "loss is nan" if seed in broken else None,
-            "split": "test",
-            "task": task,
-            "metric": metric,
-            "value": value,
-            "higher_is_better": metric in HIGHER,
-            "unit": "",
-            "main": first[task] == metric,
-        }
-        for (task, metric), row in values.items()
-        for seed, value in enumerate(row)
-    )
-    return frame.assign(**dict.fromkeys(AUDIT, np.nan)).astype({"value": float})
 
 
 class TestDeltaM:
@@ -154,28 +120,16 @@ class TestRanks:
         assert mean_rank(table).to_dict() == pytest.approx({"x": 5 / 3, "y": 5 / 3})
 
 
-def _benchmark(seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    effects = {"single_task": 1.0, "equal": 1.1, "good": 0.9, "same": 1.1, "bad": 2.0}
-    parts = []
-    for dataset in ("d", "e"):
-        noise = 0.02 * rng.normal(size=(2, 4))
-        for label, effect in effects.items():
-            values = effect + noise + 0.002 * rng.normal(size=(2, 4))
-            parts.append(scores({("a", "mse"): list(values[0]), ("b", "mse"): list(values[1])}, label, dataset))
-    return pd.concat(parts, ignore_index=True)
-
-
 class TestLeaderboard:
     def test_planted_differences_are_found(self) -> None:
-        found = differences(_benchmark()[lambda table: table["dataset"] == "d"], "equal")
+        found = differences(benchmark()[lambda table: table["dataset"] == "d"], "equal")
         assert {label for label, gap in found.items() if gap.high < 0} == {"good", "single_task"}
         assert found["bad"].low > 0
         assert not found["same"].excludes_zero
         assert found["good"].mean == pytest.approx(-20, abs=1)
 
     def test_reference_leads_and_the_rest_is_sorted_by_delta_m(self) -> None:
-        board = leaderboard(_benchmark())
+        board = leaderboard(benchmark())
         for _, part in board.groupby("dataset"):
             assert part["label"].iloc[0] == "single_task"
             assert part["label"].iloc[[1, -1]].tolist() == ["good", "bad"]
@@ -184,7 +138,7 @@ class TestLeaderboard:
             assert np.isnan(part["mean_rank"].iloc[0])
 
     def test_survivors_of_a_method_that_diverges_do_not_lead(self) -> None:
-        table = _benchmark()
+        table = benchmark()
         broken = (table["label"] == "good") & (table["seed"] == 2)
         table.loc[broken, "value"] = np.nan
         table.loc[broken, "status"] = "diverged"
@@ -197,16 +151,16 @@ class TestLeaderboard:
         assert board[board["dataset"] == "d"]["label"].iloc[-1] == "good"
 
     def test_order_of_rows_methods_and_seeds_changes_nothing(self) -> None:
-        table = _benchmark()
+        table = benchmark()
         for seed in range(3):
             shuffled = table.sample(frac=1, random_state=seed)
             columns = sorted(leaderboard(table).columns)
             pd.testing.assert_frame_equal(leaderboard(shuffled)[columns], leaderboard(table)[columns])
 
     def test_overall_needs_two_datasets(self) -> None:
-        table = _benchmark()
-        both = overall(table, leaderboard(table))
+        table = benchmark()
+        both = overall(table)
         assert both["label"].iloc[0] == "good"
-        assert {"d", "e"} <= set(both.columns)
+        assert {"delta_m.d", "delta_m.e"} <= set(both.columns)
         one = table[table["dataset"] == "d"]
-        assert overall(one, leaderboard(one)).empty
+        assert overall(one).empty

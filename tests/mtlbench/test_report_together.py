@@ -1,0 +1,52 @@
+"""The tables over all datasets as a reader sees them."""
+
+from __future__ import annotations
+
+import pandas as pd
+from made_up_scores import benchmark, broke
+
+from mtlbench.report.together import tables
+
+
+def cells(table, label):
+    row = next(row for row in table.rows if row[0].text == label)
+    return {column.title: entry for column, entry in zip(table.columns, row, strict=True)}
+
+
+def test_one_table_per_track_with_marks_and_broken_runs():
+    table = broke(benchmark(), "good", 1, "e")
+    default, tuned = tables(pd.concat([table, benchmark(1).assign(track="tuned")]))
+    assert (default.title, tuned.title) == ("all datasets", "all datasets, tuned")
+    same, good = cells(default, "same")["Δm − equal"], cells(default, "good")
+    assert same.text.startswith("≈")
+    assert same.low < 0 < same.high
+    assert (good["Δm − equal"].kind, good["broken"].text) == ("broken", "1/8")
+    assert cells(tuned, "good")["Δm − equal"].kind == "better"
+    assert (
+        cells(tuned, "good")["better than equal"].text == "1.000"
+        or cells(tuned, "good")["better than equal"].value == 1
+    )
+    assert cells(default, "equal")["Δm − equal"].text == "–"
+    assert [column.title for column in default.columns[-3:]] == ["Δm d", "Δm e", "broken"]
+
+
+def test_an_infinite_mean_is_said_and_sorted_last():
+    table = benchmark()
+    for seed in (0, 1, 2):
+        table = broke(table, "same", seed)
+    entry = cells(tables(table)[0], "same")["IQM"]
+    assert (entry.text, entry.value) == ("∞", 1e308)
+
+
+def test_the_interval_of_the_iqm_stands_beside_its_coverage_and_only_from_five_datasets_on():
+    (few,) = tables(benchmark())
+    assert not any("jackknife" in note for note in few.notes)
+    assert cells(few, "good")["IQM"].low is None
+    parts = [benchmark(k).replace({"dataset": {"d": f"d{k}", "e": f"e{k}"}}) for k in range(3)]
+    (many,) = tables(pd.concat(parts))
+    assert any("jackknife" in note and "% of cases" in note for note in many.notes)
+    assert cells(many, "good")["IQM"].low is not None
+
+
+def test_one_dataset_has_no_table_over_all():
+    assert tables(benchmark()[lambda table: table["dataset"] == "d"]) == []
