@@ -198,14 +198,14 @@ def read(path: Path) -> Any:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def load_resolved(results: Path) -> Benchmark:
-    """The benchmark that the pipeline ran into ``results``, from its ``config.json``."""
+def load_resolved(results: Path, installed: bool = True) -> Benchmark:
+    """The benchmark that the pipeline ran into ``results``, from its ``config.json``; ``installed`` as in :func:`parse`."""
     path = results / "config.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
-    return parse(content, str(path))
+    return parse(content, str(path), installed)
 
 
 def listed_runs(results: Path) -> list[Path] | None:
@@ -215,18 +215,33 @@ def listed_runs(results: Path) -> list[Path] | None:
     """
     if not (results / "config.json").is_file():
         return None
-    listed = cells(load_resolved(results))
+    # Where the runs lie depends on names alone; results of a method that is not installed here can still be read.
+    listed = cells(load_resolved(results, installed=False))
     return [results / "runs" / cell.folder / f"seed-{seed}" for cell in listed for seed in cell.seeds]
 
 
-def parse(content: Any, where: str) -> Benchmark:
-    """Check the content of a benchmark file; ``where`` names it in errors."""
+def parse(content: Any, where: str, installed: bool = True) -> Benchmark:
+    """Check the content of a benchmark file; ``where`` names it in errors.
+
+    ``installed``: whether its datasets, architectures, methods and study must be there on this machine.
+    """
     if not isinstance(content, dict):
         raise InputError(f"{where}: a benchmark file is a mapping with the keys name, datasets, ...")
     try:
         benchmark = Benchmark.model_validate(numbers(content))
     except ValidationError as error:
         raise _first_sentence(error, where) from None
+    if installed:
+        _check_names(benchmark, where)
+    for dataset in benchmark.datasets:
+        folders = [cell.folder for cell in _dataset_cells(benchmark, dataset)]
+        for folder in folders:
+            if folders.count(folder) > 1:
+                raise InputError(f"{where}: datasets.{dataset}.methods: {folder.rsplit('/', 1)[1]} is listed twice")
+    return benchmark
+
+
+def _check_names(benchmark: Benchmark, where: str) -> None:
     if benchmark.study not in (None, *studies.names()):
         raise unknown_name("study", benchmark.study, studies.names(), where)
     for dataset, entry in benchmark.datasets.items():
@@ -238,11 +253,6 @@ def parse(content: Any, where: str) -> Benchmark:
         for method in entry.methods:
             if method.name not in (*methods.names(), SINGLE_TASK):
                 raise unknown_name("method", method.name, (*methods.names(), SINGLE_TASK), f"{place}.methods")
-        folders = [cell.folder for cell in _dataset_cells(benchmark, dataset)]
-        for folder in folders:
-            if folders.count(folder) > 1:
-                raise InputError(f"{place}.methods: {folder.rsplit('/', 1)[1]} is listed twice")
-    return benchmark
 
 
 def cells(benchmark: Benchmark) -> list[Cell]:
