@@ -199,7 +199,7 @@ def read(path: Path) -> Any:
 
 
 def load_resolved(results: Path, installed: bool = True) -> Benchmark:
-    """The benchmark that the pipeline ran into ``results``, from its ``config.json``; ``installed`` as in :func:`parse`."""
+    """The benchmark that ran into ``results``, from its ``config.json``; for ``installed`` see :func:`parse`."""
     path = results / "config.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -94,11 +94,11 @@ def _only(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
 def _broken(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
     """Rows whose share of runs that ended is not the same."""
     counts = [side.drop_duplicates([*ROW, "seed"]).groupby(ROW)["status"].agg(["size", _done]) for side in (one, other)]
-    both = counts[0].join(counts[1], how="inner", lsuffix="_a", rsuffix="_b")
-    unlike = both[both["_done_a"] * both["size_b"] != both["_done_b"] * both["size_a"]]
+    both = pd.concat(counts, axis=1, join="inner", keys=["A", "B"]).sort_index()
+    unlike = both[both["A", "_done"] * both["B", "size"] != both["B", "_done"] * both["A", "size"]]
     return [
-        f"{_row(key)}: {row['_done_a']} of {plural(row['size_a'], 'run')} ended in A, "
-        f"{row['_done_b']} of {row['size_b']} in B."
+        f"{_row(key)}: {row['A', '_done']} of {plural(row['A', 'size'], 'run')} ended in A, "
+        f"{row['B', '_done']} of {row['B', 'size']} in B."
         for key, row in unlike.iterrows()
     ]
 

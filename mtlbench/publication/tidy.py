@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from pathlib import Path
 
@@ -32,13 +33,13 @@ def read(path: Path, described: pd.DataFrame) -> pd.DataFrame:
     for column, default in OPTIONAL.items():
         frame[column] = frame[column].replace("", default) if column in frame.columns else default
     for index, row in frame.iterrows():
-        _check(row, described, f"{path}, line {int(index) + 2}")
+        _check(row, described, f"{path}, line {index}")
     frame["seed"] = frame["seed"].astype(int)
     frame["value"] = pd.to_numeric(frame["value"].where(frame["status"] == "done"), errors="coerce")
     key = [*GROUP, "method", "seed"]
     if (again := frame.duplicated([*key, "task", "metric"])).any():
         row = frame[again].iloc[0]
-        raise InputError(f"{path}, line {int(again.idxmax()) + 2}: {_said(row)} is given twice")
+        raise InputError(f"{path}, line {again.idxmax()}: {_said(row)} is given twice")
     _check_seeds(frame, path)
     asked = described.groupby(GROUP).size().rename("asked")
     given = frame[frame["value"].notna()].groupby(key).size().rename("given")
@@ -47,16 +48,24 @@ def read(path: Path, described: pd.DataFrame) -> pd.DataFrame:
 
 
 def _frame(path: Path) -> pd.DataFrame:
-    """The file as text: nothing is guessed about it."""
+    """The file as text, nothing guessed about it, and the number of each line as the index."""
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            head = next(reader, [])
+            lines = [(reader.line_num, fields) for fields in reader if fields]
     except FileNotFoundError:
         raise InputError(f"the table {path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable CSV file: {' '.join(str(error).split())}") from None
-    if frame.empty:
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a readable CSV file: {error}") from None
+    if twice := [name for name in head if head.count(name) > 1]:
+        raise InputError(f"{path}: the column {twice[0]!r} stands twice")
+    for line, fields in lines:
+        if len(fields) != len(head):
+            raise InputError(f"{path}, line {line}: {len(fields)} fields, but the head names {len(head)} columns")
+    if not lines:
         raise InputError(f"{path} holds no rows")
-    return frame
+    return pd.DataFrame.from_dict(dict(lines), orient="index", columns=head)
 
 
 def _check(row: pd.Series, described: pd.DataFrame, where: str) -> None:
