@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlbench import config
+from mtlbench.analysis import versions
 from mtlbench.arena import GROUP, OUT_OF_THE_BOX
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest
@@ -113,7 +114,8 @@ def read(results: Path) -> list[Run]:
 
     Raises :class:`~mtlbench.errors.InputError`, one sentence naming the file, when there is no run, when
     a file is cut off, half-written or not a run, when a run is there twice, when one dataset was run
-    with two sets of parameters (such runs cannot be compared), or when versions are mixed (:func:`_check_versions`).
+    with two sets of parameters (such runs cannot be compared), or when versions are mixed
+    (:func:`mtlbench.analysis.versions.check`).
     """
     if not results.is_dir():
         raise InputError(f"the results folder {results} does not exist")
@@ -136,38 +138,8 @@ def read(results: Path) -> list[Run]:
                 f"{run.dataset_parameters}, but with {first.dataset_parameters} in "
                 f"{first.folder / 'run.json'}; such runs do not compare"
             )
-    _check_versions(found)
+    versions.check(found)
     return sorted(found, key=lambda run: tuple(run.keys.values()))
-
-
-def _check_versions(found: list[Run]) -> None:
-    """Refuse results of different versions: they do not merge.
-
-    The runs of one dataset must share its ``protocol_version``, the versions of the packages and of Python; the seeds
-    of one row also the digest of the code, which differs from method to method.
-    """
-    first: dict[tuple[Any, ...], tuple[Run, Any]] = {}
-    for run in found:
-        row = tuple(value for key, value in run.keys.items() if key != "seed")
-        made = run.provenance
-        versions = {
-            "protocol_version": ((run.dataset,), run.recipe.get("protocol_version")),
-            "Python": ((run.dataset,), made.get("python")),
-            **{name: ((run.dataset,), version) for name, version in made.get("versions", {}).items()},
-            "code": (row, made.get("code")),
-        }
-        for what, (scope, version) in versions.items():
-            twin, other = first.setdefault((what, *scope), (run, version))
-            if version != other:
-                raise InputError(
-                    f"{run.folder / 'run.json'}: {what} is {_short(version)}, but {_short(other)} in "
-                    f"{twin.folder / 'run.json'}; results of different versions do not merge: run the pipeline again"
-                )
-
-
-def _short(version: object) -> str:
-    """A version, or as much of a digest as tells two apart."""
-    return str(version)[:12]
 
 
 def _paths(results: Path) -> list[Path]:

@@ -32,6 +32,7 @@ def sentences(one: Path, other: Path) -> list[str]:
     said += _only(*tables)
     said += _unlike("Configuration", *(_flat(content) for content in configurations))
     said += _unlike("Version", *(_versions(records) for records in runs))
+    said += _code(*runs)
     said += _broken(*tables)
     return said + _differences(compare.compare(*tables))
 
@@ -52,20 +53,18 @@ def _flat(content: Any, prefix: str = "") -> dict[str, str]:
 
 
 def _versions(records: Iterable[load.Run]) -> dict[str, str]:
-    """What the runs say about the versions that made them; a method's code is its own."""
+    """What the runs say about the versions that made them, where all of one result say the same."""
     found: dict[str, set[str]] = {}
     for run in records:
         made = run.provenance
         stated = {
             f"{run.dataset} protocol_version": run.recipe.get("protocol_version"),
             f"{run.dataset} data": made.get("data"),
-            f"{run.dataset} {run.label} code": made.get("code"),
             **{name: made.get(name) for name in ("mtlbench", "commit", "python", "cpu", "device")},
             **made.get("versions", {}),
         }
         for name, value in stated.items():
             found.setdefault(name, set()).add("none" if value is None else str(value)[:40])
-    # Each seed may have its own data; then the digests say nothing about a whole row in one word.
     return {name: listing(sorted(values)) for name, values in found.items() if len(values) == 1}
 
 
@@ -76,6 +75,13 @@ def _unlike(what: str, one: dict[str, str], other: dict[str, str]) -> list[str]:
         for name in sorted(shared)
         if one.get(name) != other.get(name)
     ]
+
+
+def _code(one: Iterable[load.Run], other: Iterable[load.Run]) -> list[str]:
+    """The rows whose sources are not the same; a method's code is its own."""
+    sides = [{f"{run.dataset} {run.label}": run.provenance.get("code") for run in side} for side in (one, other)]
+    unlike = [name for name in sides[0] if name in sides[1] and sides[0][name] != sides[1][name]]
+    return [f"The code is not the same for {listing(unlike)}."] if unlike else []
 
 
 def _only(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:

@@ -64,14 +64,14 @@ def recorded(path: Path, name: str, wanted: Mapping[str, str | None]) -> Iterato
     """
     with archive.opened(path) as results:
         must_hold(path, results)
-        found = _find(load.read(results), name, wanted)
+        records = load.read(results)
+        run = _find(records, name, wanted)
         keys = [key for key in load.KEYS if key != "seed"]
-        run = found[0]
-        row = [other for other in load.read(results) if all(getattr(other, key) == getattr(run, key) for key in keys)]
+        row = [other for other in records if all(getattr(other, key) == getattr(run, key) for key in keys)]
         yield Recorded(run, _cell(run), row)
 
 
-def _find(records: list[load.Run], name: str, wanted: Mapping[str, str | None]) -> list[load.Run]:
+def _find(records: list[load.Run], name: str, wanted: Mapping[str, str | None]) -> load.Run:
     where = f"--cell {name}"
     # A label may hold a slash: static(weights=0.7/0.3).
     dataset, _, rest = name.partition("/")
@@ -99,7 +99,7 @@ def _find(records: list[load.Run], name: str, wanted: Mapping[str, str | None]) 
         several = sorted({getattr(run, kind) for run in found})
         if len(several) > 1:
             raise InputError(f"{where} is there for several {kind}s: choose --{kind} {' or '.join(several)}")
-    return found
+    return found[0]
 
 
 def _cell(run: load.Run) -> Cell:

@@ -76,8 +76,8 @@ def _check(row: pd.Series, described: pd.DataFrame, where: str) -> None:
         if row[column] not in valid:
             raise unknown_name(column, row[column], map(str, valid), where)
         found = found[found[column] == row[column]]
-    if not row["method"].strip():
-        raise InputError(f"{where}: the method is empty")
+    if not row["method"].strip() or not row["method"].isprintable():
+        raise InputError(f"{where}: the method is {row['method']!r}, which is no name")
     if not (row["seed"].isascii() and row["seed"].isdecimal() and len(row["seed"]) < 19):
         raise InputError(f"{where}: seed is {row['seed']!r}, but must be a whole number that is not negative")
     if row["status"] not in STATUSES:

@@ -56,7 +56,10 @@ def test_what_is_only_in_one_and_configurations_and_versions_are_named(trained: 
         run = json.loads(path.read_text())
         versions = run["provenance"]["versions"] | {"torch": "2.6.0"}
         run["recipe"]["protocol_version"] = 99
-        run["provenance"]["versions"] = versions
+        run["provenance"] |= {
+            "versions": versions,
+            "code": "0" if run["label"] == "equal" else run["provenance"]["code"],
+        }
         path.write_text(json.dumps(run))
     said = _compared(trained, small)
     assert "Only in A: mgda(solver=frank_wolfe) on scaled_regression." in said
@@ -64,6 +67,7 @@ def test_what_is_only_in_one_and_configurations_and_versions_are_named(trained: 
     assert "Version scaled_regression protocol_version: 1 in A, 99 in B." in said
     assert "Version torch: " in said
     assert ", 2.6.0 in B." in said
+    assert "The code is not the same for scaled_regression equal." in said
 
 
 def test_one_seed_only_gets_no_judgement(trained: Path, small: Path) -> None:

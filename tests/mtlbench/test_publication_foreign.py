@@ -89,7 +89,8 @@ def test_delta_m_of_a_foreign_row_is_unpaired(trained: Path, theirs: Path, tmp_p
         (",10,task_1,nmse,", ",11,task_1,nmse,", "is given twice"),
         ("mgda,10,task_1,nmse,", "new,7,task_1,nmse,", "is given twice"),
         ("mgda,10,task_1,nmse,", "other,10,task_1,nmse,", "mgda: seed 10 has no task_1 nmse, but seed 11 has"),
-        ("mgda,10,task_1,nmse,", ",10,task_1,nmse,", "line 2: the method is empty"),
+        ("mgda,10,task_1,nmse,", ",10,task_1,nmse,", "line 2: the method is '', which is no name"),
+        ("mgda,10,task_1,nmse,", "a\x1b[2J,10,task_1,nmse,", "which is no name"),
     ],
 )
 def test_a_wrong_table_is_answered_with_its_line(

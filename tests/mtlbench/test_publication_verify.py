@@ -132,7 +132,7 @@ def test_results_of_a_method_that_is_not_installed_here_can_be_checked(small: Pa
     assert isinstance(verify(bundles.finish(small)), Verified)
 
 
-def test_mixed_versions_do_not_merge(small: Path) -> None:
+def test_mixed_versions_and_configurations_do_not_merge(small: Path) -> None:
     path = small / RUN / "run.json"
     original = json.loads(path.read_text())
     made = original["provenance"]
@@ -140,8 +140,16 @@ def test_mixed_versions_do_not_merge(small: Path) -> None:
         ({"recipe": original["recipe"] | {"protocol_version": 99}}, "protocol_version is 99, but 1"),
         ({"provenance": made | {"versions": made["versions"] | {"torch": "2.6.0"}}}, "torch is 2.6.0, but"),
         ({"provenance": made | {"code": "0" * 64}}, "code is 000000000000, but"),
+        ({"configuration": original["configuration"] | {"learning_rate": 0.5}}, "learning_rate is 0.5, but None"),
     ):
         path.write_text(json.dumps(original | change))
-        with pytest.raises(InputError, match="results of different versions do not merge") as caught:
+        with pytest.raises(InputError, match="results of different versions or configurations do not merge") as caught:
             load.read(small)
         assert sentence in str(caught.value)
+    for seed in range(3):  # a whole row trained longer than the others
+        path = small / RUN.replace("seed-1", f"seed-{seed}") / "run.json"
+        run = json.loads(path.read_text()) | {"provenance": made, "recipe": original["recipe"]}
+        run["configuration"] = original["configuration"] | {"epochs": 9}
+        path.write_text(json.dumps(run))
+    with pytest.raises(InputError, match="epochs is 9, but 1"):
+        load.read(small)
