@@ -2,7 +2,7 @@
 
 Nothing in the archive is believed. Refused as wrong input, before anything is unpacked: names that leave the folder,
 links, names that stand twice, compressed files (a bundle stores them as they are), more files or bytes than
-:mod:`~mtlbench.publication.bundle` would write. The content is text and arrays that are read without pickle.
+:mod:`~mtlbench.publication.bundle` would write. Nothing in it is run, and nothing is unpickled.
 """
 
 from __future__ import annotations

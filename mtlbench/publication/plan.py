@@ -160,7 +160,7 @@ def sentences(benchmark: Benchmark, lines: Sequence[Forecast], slots: int) -> li
     frame = pd.DataFrame(rows)
     total = frame[["runs", "networks", "steps", "backward passes"]].sum()
     wall, alone = makespan([line.seconds for line in lines], slots), sum(line.seconds for line in lines)
-    each = psutil.Process().memory_info().rss / 2**20 + max(line.memory for line in lines)
+    process, step = psutil.Process().memory_info().rss / 2**20, max(line.memory for line in lines)
     counts = [plural(len(lines), "cell"), *(f"{count:,} {name}" for name, count in total.items())]
     return [
         frame.to_string(index=False),
@@ -168,7 +168,8 @@ def sentences(benchmark: Benchmark, lines: Sequence[Forecast], slots: int) -> li
         f"{benchmark.name}: {listing(counts)}.",
         f"Training takes about {_time(wall)}, {plural(slots, 'cell')} at a time ({_time(alone)} one after the other), "
         "with evaluations, audits and the start of each process.",
-        f"Memory: about {each:,.0f} MiB a cell, {each * slots:,.0f} MiB for {plural(slots, 'cell')}.",
+        f"Memory: about {process:,.0f} MiB for a cell's process and {step:,.0f} MiB for a step on its device; "
+        f"{(process + step) * slots:,.0f} MiB for {plural(slots, 'cell')}.",
         f"Step times: {listing(sorted({line.source for line in lines}))}; evaluations and audited steps: measured now.",
         "Not in it: the validation of the solvers, the timing for cost.csv, the report.",
     ]
