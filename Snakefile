@@ -352,7 +352,7 @@ rule bundle:
         f"{B}/{bench.name}.zip",
     params:
         results=results,
-        code=code("report.bundle"),
+        code=code("publication.bundle"),
     resources:
         mem_mb=1000,
     log:

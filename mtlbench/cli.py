@@ -1,4 +1,5 @@
-"""The command line: ``mtlbench list | train | validate | check | new | leaderboard | report | gramians``, its steps.
+"""The command line: ``mtlbench list | train | validate | check | new | leaderboard | report | gramians``, its steps,
+and ``plan | verify | compare | reproduce``.
 
 Wrong input ends in one sentence on standard error and exit status 2, a failed check in 1. Heavy libraries are
 imported by the command that needs them, so ``mtlbench list`` answers at once.
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     from mtlbench import new, pipeline
     from mtlbench.cards import command as cards
     from mtlbench.gramians import commands as gramians
+    from mtlbench.publication import command as publication
     from mtlbench.referee import command as validation
 
     parser = _Parser(prog="mtlbench", description="The reproducible benchmark suite for multi-task learning.")
@@ -125,9 +127,12 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("leaderboard", _leaderboard, "Write the leaderboard of a results folder again.")
     sub.add_argument("results", type=Path, metavar="RESULTS")
+    publication.add_foreign(sub)
     sub = command("report", _report, "Write the plots and the report of a results folder again.")
     sub.add_argument("results", type=Path, metavar="RESULTS")
     sub.add_argument("--bundle", action="store_true", help="also write the publication archive")
+
+    publication.add_commands(command, _positive)
 
     text = "List, record or check the collected Gramians."
     gramians.add_commands(commands.add_parser("gramians", help=text, description=text))
@@ -210,8 +215,13 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
-    from mtlbench.report import leaderboard, manifest
+    from mtlbench.publication import command, manifest
+    from mtlbench.report import leaderboard
 
+    if options.tables:
+        return command.beside(options)
+    if options.out:
+        raise InputError("--out is where the leaderboard with foreign tables goes: it needs --with TABLE.csv")
     results = existing(options.results)
     for path in leaderboard.write(results):
         print(path)
@@ -221,7 +231,8 @@ def _leaderboard(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from mtlbench.report import build, bundle, leaderboard
+    from mtlbench.publication import bundle
+    from mtlbench.report import build, leaderboard
 
     results = existing(options.results)
     leaderboard.write(results)

@@ -65,14 +65,14 @@ def read(path: Path) -> Any:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def load_resolved(results: Path) -> Benchmark:
-    """The benchmark that the pipeline ran into ``results``, from its ``config.json``."""
+def load_resolved(results: Path, installed: bool = True) -> Benchmark:
+    """The benchmark that ran into ``results``, from its ``config.json``; for ``installed`` see :func:`parse`."""
     path = results / "config.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
-    return parse(content, str(path))
+    return parse(content, str(path), installed)
 
 
 def listed_cells(results: Path) -> list[Cell] | None:
@@ -80,7 +80,8 @@ def listed_cells(results: Path) -> list[Cell] | None:
 
     Runs of methods or seeds that the benchmark no longer lists may lie beside theirs: kept, and not read.
     """
-    return cells(load_resolved(results)) if (results / "config.json").is_file() else None
+    # Where the runs lie depends on names alone; results of a method that is not installed here can still be read.
+    return cells(load_resolved(results, installed=False)) if (results / "config.json").is_file() else None
 
 
 def listed_runs(results: Path) -> list[Path] | None:
@@ -91,17 +92,31 @@ def listed_runs(results: Path) -> list[Path] | None:
     return [results / "runs" / cell.folder / f"seed-{seed}" for cell in listed for seed in cell.seeds]
 
 
-def parse(content: Any, where: str) -> Benchmark:
-    """Check the content of a benchmark file; ``where`` names it in errors."""
+def parse(content: Any, where: str, installed: bool = True) -> Benchmark:
+    """Check the content of a benchmark file; ``where`` names it in errors.
+
+    ``installed``: whether its datasets, architectures, methods and study must be there on this machine.
+    """
     if not isinstance(content, dict):
         raise InputError(f"{where}: a benchmark file is a mapping with the keys name, datasets, ...")
     try:
         benchmark = Benchmark.model_validate(numbers(content))
     except ValidationError as error:
         raise _first_sentence(error, where) from None
+    if installed:
+        _check_names(benchmark, where)
+    _check_tracks(benchmark, where)
+    for dataset in benchmark.datasets:
+        folders = [cell.folder for cell in _dataset_cells(benchmark, dataset)]
+        for folder in folders:
+            if folders.count(folder) > 1:
+                raise InputError(f"{where}: datasets.{dataset}.methods: {folder.rsplit('/', 1)[1]} is listed twice")
+    return benchmark
+
+
+def _check_names(benchmark: Benchmark, where: str) -> None:
     if benchmark.study not in (None, *studies.names()):
         raise unknown_name("study", benchmark.study, studies.names(), where)
-    _check_tracks(benchmark, where)
     for dataset, entry in benchmark.datasets.items():
         place = f"{where}: datasets.{dataset}"
         if dataset not in tasks.names():
@@ -111,11 +126,6 @@ def parse(content: Any, where: str) -> Benchmark:
         for method in entry.methods:
             if method.name not in (*methods.names(), SINGLE_TASK):
                 raise unknown_name("method", method.name, (*methods.names(), SINGLE_TASK), f"{place}.methods")
-        folders = [cell.folder for cell in _dataset_cells(benchmark, dataset)]
-        for folder in folders:
-            if folders.count(folder) > 1:
-                raise InputError(f"{place}.methods: {folder.rsplit('/', 1)[1]} is listed twice")
-    return benchmark
 
 
 def _check_tracks(benchmark: Benchmark, where: str) -> None:

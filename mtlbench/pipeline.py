@@ -20,6 +20,7 @@ from mtlbench import config, runs, tasks, tuning
 from mtlbench.arena import TUNED
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest, write_atomically, write_json
+from mtlbench.publication import constraints
 from mtlbench.sections import SINGLE_TASK, Benchmark, Cell
 
 # ---- what the Snakefile asks ----------------------------------------------------------------------------------
@@ -53,9 +54,13 @@ def canonical(content: object) -> str:
 
 
 def keep_configuration(content: object, results: Path) -> None:
-    """Keep the benchmark's whole configuration beside its results, once a run of the pipeline really starts."""
+    """Keep the benchmark's whole configuration, and the versions that are installed, beside its results.
+
+    Called once a run of the pipeline really starts.
+    """
     # In the order of the file: a cell is named by its method's parameters as they stand there.
     write_json(results / "config.json", content)
+    constraints.write(results)
 
 
 def digest_of(value: str) -> str:
@@ -293,7 +298,7 @@ def _cards(options: argparse.Namespace) -> int:
     """Make the cards of the peers' implementations that are installed."""
     from mtlbench.cards import peers
     from mtlbench.cli import restart_with_threads
-    from mtlbench.report import manifest
+    from mtlbench.publication import manifest
 
     restart_with_threads(1)
     print(peers.write(options.results / "cards"))
@@ -320,7 +325,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _bundle(options: argparse.Namespace) -> int:
     """Write the publication archive."""
-    from mtlbench.report import bundle
+    from mtlbench.publication import bundle
 
     print(bundle.write(options.results))
     return 0

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "mtlbench" / "gramians" / "README.md", *(ROOT / "docs").glob("*.md")])
+READMES = [ROOT / folder / "README.md" for folder in (".", "mtlbench/gramians", "results/published")]
+PAGES = sorted([*READMES, *(ROOT / "docs").glob("*.md")])
 
 
 def _python_blocks(page: Path) -> list[str]:

@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlbench import config, tuning
+from mtlbench.analysis import versions
 from mtlbench.arena import GROUP, OUT_OF_THE_BOX, TUNED
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest
@@ -114,6 +115,7 @@ class Run(BaseModel):
     audit: Audit | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     backward_passes: float | None = None
+    recipe: dict[str, Any] = Field(default_factory=dict)
     configuration: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -127,8 +129,9 @@ def read(results: Path) -> list[Run]:
     """Every run under ``results/runs``, in the order of :data:`KEYS`.
 
     Raises :class:`~mtlbench.errors.InputError`, one sentence naming the file, when there is no run, when
-    a file is cut off, half-written or not a run, when a run is there twice, or when one dataset was run
-    with two sets of parameters (such runs cannot be compared).
+    a file is cut off, half-written or not a run, when a run is there twice, when one dataset was run
+    with two sets of parameters (such runs cannot be compared), or when versions are mixed
+    (:func:`mtlbench.analysis.versions.check`).
     """
     if not results.is_dir():
         raise InputError(f"the results folder {results} does not exist")
@@ -151,6 +154,7 @@ def read(results: Path) -> list[Run]:
                 f"{run.dataset_parameters}, but with {first.dataset_parameters} in "
                 f"{first.folder / 'run.json'}; such runs do not compare"
             )
+    versions.check(found)
     return sorted(found, key=lambda run: tuple(run.keys.values()))
 
 
@@ -299,7 +303,7 @@ def _frames(records: Iterable[Run], name: str, columns: list[str]) -> Iterator[t
 def _read_one(path: Path) -> Run:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {_line(error)}") from None
     except json.JSONDecodeError as error:
         raise CheckFailed(f"{path} is cut off or is not JSON (line {error.lineno}: {error.msg})") from None

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard, metrics
+from mtlbench.publication import constraints, manifest
 from mtlbench.referee import plots as referee_plots
 from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
-from mtlbench.report import atlas, html, manifest, plots, story, study, toy
+from mtlbench.report import atlas, html, plots, story, study, toy
 from mtlbench.report.style import canvas
 
 RECORDED = 200
@@ -34,6 +35,8 @@ def write(results: Path) -> list[Path]:
     _convergence(results / "solvers", folder)
     study.write(results, records)
     page = html.write(results, records, table, board)
+    if not (results / constraints.NAME).exists():
+        constraints.write(results)
     return [page, manifest.write(results)]
 
 

@@ -28,9 +28,7 @@ def write(results: Path) -> list[Path]:
 
     Raises :class:`~mtlbench.errors.InputError` naming the file when a run or ``cost.csv`` cannot be read.
     """
-    records = load.read(results)
-    table = load.table(records)
-    board = leaderboard(table, curves=load.curves(records))
+    table, board = computed(results)
     shown = tables(table, board, costs(results))
     contents = {
         "csv": to_csv(board),
@@ -42,6 +40,13 @@ def write(results: Path) -> list[Path]:
     for path, content in zip(paths, contents.values(), strict=True):
         write_atomically(path, content)
     return paths
+
+
+def computed(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table of the runs, and the leaderboard that they give."""
+    records = load.read(results)
+    table = load.table(records)
+    return table, leaderboard(table, curves=load.curves(records))
 
 
 def to_csv(board: pd.DataFrame) -> str:

@@ -208,7 +208,7 @@ def _cost(label: str, cost: pd.DataFrame) -> list[Entry]:
 
 def _best(board: pd.DataFrame, shown: list[Any]) -> dict[str, float]:
     """The best mean of each column among the multi-task methods whose runs all ended."""
-    whole = board[(board["label"] != SINGLE_TASK) & (board["done"] == board["runs"])]
+    whole = board[(board["method"] != SINGLE_TASK) & (board["done"] == board["runs"])]
     best = {name: whole[name].min() for name in ("delta_m", "mean_rank")}
     for metric in shown:
         name = f"{metric.task}.{metric.metric}"

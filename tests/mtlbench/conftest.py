@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bundles
 import numpy as np
 import pytest
 import torch
@@ -106,3 +108,17 @@ def tiny_cell() -> Callable[..., Cell]:
         return Cell(**(settings | {"device": "cpu", "method": method} | changes))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small results folder that was really trained, with its bundle; tests only read it."""
+    results = tmp_path_factory.mktemp("trained") / "small"
+    bundles.train(results)
+    return results
+
+
+@pytest.fixture
+def small(trained: Path, tmp_path: Path) -> Path:
+    """A copy of :func:`trained` that a test may change."""
+    return Path(shutil.copytree(trained, tmp_path / "small"))

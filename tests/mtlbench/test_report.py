@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import shutil
-import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,7 +16,8 @@ from made_up import DATASETS, METHODS, build_results
 from mtlbench import analysis
 from mtlbench.analysis import load
 from mtlbench.errors import InputError
-from mtlbench.report import build, bundle, html, leaderboard, manifest, story
+from mtlbench.publication import manifest
+from mtlbench.report import build, html, leaderboard, story
 
 pytestmark = pytest.mark.xdist_group("report")
 
@@ -245,20 +244,3 @@ class TestFiles:
         assert "leaderboard.md is cut" in said
         assert "leaderboard.tex is missing" in said
         assert "extra.txt is not in the manifest" in said
-
-    def test_bundle_holds_the_files_and_repeats_to_the_byte(self, fresh: Path) -> None:
-        first = bundle.write(fresh).read_bytes()
-        assert manifest.differences(fresh) == []
-        assert bundle.write(fresh).read_bytes() == first
-        with zipfile.ZipFile(io.BytesIO(first)) as archive:
-            names = archive.namelist()
-            assert archive.testzip() is None
-            assert archive.read("sample/report.html") == (fresh / "report.html").read_bytes()
-        assert "sample/manifest.json" in names
-        assert not any("logs" in name for name in names)
-
-    def test_bundle_refuses_files_that_are_not_what_the_manifest_says(self, fresh: Path) -> None:
-        (fresh / "leaderboard.md").write_text("#")
-        with pytest.raises(InputError, match=r"leaderboard\.md is cut"):
-            bundle.write(fresh)
-        assert not (fresh / "sample.zip").exists()

@@ -61,6 +61,9 @@ def test_train_leaves_a_whole_run(mtlbench, tmp_path):
         (("list", "solvers", "--markdown"), "--markdown is for methods"),
         (("validate", "--random", "5", "--solver", "math:sqrt"), "leave out --solver"),
         (("train", "multi_digits", "equal", "--out", "/proc/none"), "cannot write"),
+        (("verify", "results/none.zip"), "does not exist"),
+        (("reproduce", "results/none"), "--cell"),
+        (("leaderboard", "results/none", "--out", "here"), "it needs --with TABLE.csv"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_status_2(mtlbench, arguments, sentence):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlbench.errors import CheckFailed
-from mtlbench.files import digest, write_json
+from mtlbench.files import digest, write_atomically
 
 NAME = "manifest.json"
 
@@ -15,7 +15,7 @@ NAME = "manifest.json"
 def write(results: Path) -> Path:
     """Write ``manifest.json``: ``{"files": {path: {"sha256", "size"}}}``, sorted by path."""
     path = results / NAME
-    write_json(path, {"files": _describe(results)})
+    write_atomically(path, _text(_describe(results, listed(results))))
     return path
 
 
@@ -27,23 +27,28 @@ def read(results: Path) -> dict[str, Any]:
         return dict(content["files"])
     except FileNotFoundError:
         raise CheckFailed(f"{path} is missing: write the report first") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckFailed(f"{path} is cut off or is not a manifest: {error}") from None
 
 
-def differences(results: Path) -> list[str]:
-    """One sentence per file that is not as the manifest says: missing, cut, changed, or unknown to it."""
-    stated, found = read(results), _describe(results)
+def differences(results: Path, names: list[str] | None = None) -> list[str]:
+    """One sentence per file that is not as the manifest says: missing, cut, changed, or unknown to it.
+
+    ``names``: the files that are there, :func:`listed` by default. The manifest itself must be, to the byte, what
+    :func:`write` makes of them: nothing may stand in it that no file answers for.
+    """
+    names = listed(results) if names is None else names
+    stated, found = read(results), _describe(results, names)
     said = []
     for name in sorted(stated.keys() | found.keys()):
         if name not in found:
             said.append(f"{results / name} is missing")
         elif name not in stated:
             said.append(f"{results / name} is not in the manifest")
-        elif stated[name]["size"] > found[name]["size"]:
-            said.append(f"{results / name} is cut: {found[name]['size']} of {stated[name]['size']} bytes")
         elif stated[name] != found[name]:
-            said.append(f"{results / name} was changed: its sha256 differs from the manifest's")
+            said.append(f"{results / name} {_change(stated[name], found[name]['size'])}")
+    if not said and (results / NAME).read_bytes() != _text(found).encode():
+        said.append(f"{results / NAME} was changed: it names the right digests, but not as mtlbench writes them")
     return said
 
 
@@ -58,7 +63,16 @@ def listed(results: Path) -> list[str]:
     return sorted(set(names) - {NAME, f"{results.resolve().name}.zip"})
 
 
-def _describe(results: Path) -> dict[str, dict[str, Any]]:
-    return {
-        name: {"sha256": digest(results / name), "size": (results / name).stat().st_size} for name in listed(results)
-    }
+def _change(stated: Any, size: int) -> str:
+    whole = stated.get("size") if isinstance(stated, dict) else None
+    if isinstance(whole, int) and whole > size:
+        return f"is cut: {size} of {whole} bytes"
+    return "was changed: its sha256 or size is not the manifest's"
+
+
+def _describe(results: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+    return {name: {"sha256": digest(results / name), "size": (results / name).stat().st_size} for name in names}
+
+
+def _text(files: dict[str, dict[str, Any]]) -> str:
+    return json.dumps({"files": files}, indent=1, ensure_ascii=False) + "\n"

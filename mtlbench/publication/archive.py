@@ -1,0 +1,147 @@
+"""Read a bundle of strangers: into a temporary folder, and only what a bundle may hold.
+
+Nothing in the archive is believed. Refused as wrong input, before anything is unpacked: names that leave the folder,
+links, names that stand twice, compressed files (a bundle stores them as they are), more files or bytes than
+:mod:`~mtlbench.publication.bundle` would write. Nothing in it is run, and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import struct
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from mtlbench.errors import CheckFailed, InputError
+from mtlbench.publication import bundle
+
+CHUNK = 2**20
+
+# The first bytes of a file in a zip, and the record that ends one without a comment.
+BEGIN, END, END_BYTES = b"PK\x03\x04", b"PK\x05\x06", 22
+
+# What zipfile raises for damaged archives, also where it did not mean to.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    UnicodeError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Path]:
+    """The results folder that ``path`` names: itself, or the content of the bundle in a temporary folder.
+
+    Raises :class:`~mtlbench.errors.InputError` for what is no result or not safe to read, and
+    :class:`~mtlbench.errors.CheckFailed` for a damaged archive. Errors raised inside name the bundle's files by the
+    bundle.
+    """
+    if path.is_dir():
+        if not (path / "runs").is_dir():
+            raise InputError(f"{path} holds no runs/: give a bundle or the folder of one benchmark, like results/quick")
+        yield path
+        return
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: give a bundle or the folder of one benchmark, like results/quick")
+    with tempfile.TemporaryDirectory(prefix="mtlbench-bundle-") as temporary:
+        results = extract(path, Path(temporary))
+        try:
+            yield results
+        except InputError as error:
+            raise type(error)(str(error).replace(str(results), str(path))) from error
+
+
+def extract(path: Path, target: Path) -> Path:
+    """Unpack the bundle at ``path`` below ``target`` and return the results folder that was in it."""
+    with path.open("rb") as file:
+        _check_ends(path, file)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                entries = archive.infolist()
+                _check_safe(path, entries)
+                for entry in entries:
+                    _unpack(path, archive, entry, target / entry.filename)
+        except _DAMAGE as error:
+            raise CheckFailed(f"{path} is damaged: {_line(error)}") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be unpacked into {target}: {error.strerror or error}") from None
+    return target / entries[0].filename.partition("/")[0]
+
+
+def _check_ends(path: Path, file: BinaryIO) -> None:
+    """A bundle begins with a file and ends with its directory; a zip that it holds is no end of it."""
+    begin = file.read(4)
+    file.seek(max(0, path.stat().st_size - END_BYTES))
+    if begin != BEGIN:
+        raise InputError(f"{path} is not a bundle: a bundle is a zip archive")
+    if file.read(4) != END:
+        raise CheckFailed(f"{path} is cut off, or something was added to it: it does not end as a zip archive does")
+
+
+def _check_safe(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse what could harm the machine that reads it."""
+    if not entries:
+        raise InputError(f"{path} is empty")
+    size = sum(entry.file_size for entry in entries)
+    if len(entries) > bundle.MAX_FILES or size > bundle.MAX_BYTES:
+        raise InputError(f"{path} declares {bundle.said_size(len(entries), size)}, but {bundle.LIMIT}: not unpacked")
+    for entry in entries:
+        if wrong := _wrong_name(entry.orig_filename):
+            raise InputError(f"{path}: the name {entry.orig_filename!r} {wrong}: not unpacked")
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise InputError(f"{path}: {entry.filename} is a link or no plain file: not unpacked")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+            raise InputError(f"{path}: {entry.filename} is compressed, but a bundle stores its files: not unpacked")
+    # On some file systems two names that differ by case are one file.
+    name, count = Counter(entry.filename.casefold() for entry in entries).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{path}: the name {name!r} stands {count} times in it: not unpacked")
+    roots = {entry.filename.partition("/")[0] for entry in entries}
+    if len(roots) > 1:
+        raise InputError(f"{path} holds {', '.join(sorted(roots)[:3])}: a bundle holds one results folder")
+
+
+def _wrong_name(name: str) -> str:
+    """What is wrong with the name of a file in an archive; "" where nothing is."""
+    if name.startswith("/") or re.match("[A-Za-z]:", name):
+        return "is an absolute path"
+    parts = name.split("/")
+    if ".." in parts:
+        return "climbs out of the folder"
+    if len(parts) < 2 or any(part in ("", ".") or len(part.encode()) > 255 for part in parts) or len(parts) > 32:
+        return "is not that of a file in a results folder"
+    if "\\" in name or not name.isprintable():
+        return "holds a character that no file of a bundle has in its name"
+    return ""
+
+
+def _unpack(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
+    """Write one file, never more of it than it declares; zipfile compares its checksum at the end."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    left = entry.file_size
+    try:
+        with archive.open(entry) as packed, target.open("xb") as file:
+            while chunk := packed.read(min(CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    break
+                file.write(chunk)
+    except _DAMAGE as error:
+        raise CheckFailed(f"{path}: {entry.filename} is damaged: {_line(error)}") from None
+    if left:
+        raise CheckFailed(f"{path}: {entry.filename} does not have the {entry.file_size} bytes that it declares")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
