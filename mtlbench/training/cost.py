@@ -10,8 +10,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from time import perf_counter
@@ -104,10 +107,24 @@ def peak_memory(step: Callable[[], object], device: torch.device) -> Peak:
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with _silent(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         kept = step()
     del kept
     return Peak(_peak_of_trace(profiler), torch.cuda.max_memory_allocated(device) - before if on_gpu else 0)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep from standard error the lines that the profiler writes past Python whenever it starts and stops."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _endless(state: State, data: Split, recipe: Recipe) -> Iterator[list[Split]]:
