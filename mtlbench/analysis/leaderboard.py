@@ -16,6 +16,7 @@ from mtlbench.analysis.verdict import verdicts
 from mtlbench.arena import GROUP
 
 MEANS = ("update_conflict_rate", "predicted_rise_rate", "realised_rise_rate", "median_stationarity")
+PAPER = ("last_10_epochs", "best_test_epoch")
 SUMS = ("zero_task_events", "inner_solves", "inner_solves_outside")
 
 
@@ -42,6 +43,8 @@ def leaderboard(table: pd.DataFrame, all_metrics: bool = False, curves: pd.DataF
       realised_rise_rate and median_stationarity (means over runs), smallest_cosine and worst_gap (over all runs),
       zero_task_events, inner_solves and inner_solves_outside (their sums);
     - seesaw_rate (:mod:`mtlbench.analysis.seesaw`);
+    - delta_m_last_10_epochs and delta_m_best_test_epoch, chosen on test as papers do, where the benchmark ran in paper
+      mode: both sides of the comparison are chosen in the same way;
     - ``<task>.<metric>``, the main metrics or all of them.
 
     Intervals are 95 % paired t over seeds, NaN with fewer than two.
@@ -55,7 +58,10 @@ def leaderboard(table: pd.DataFrame, all_metrics: bool = False, curves: pd.DataF
         _board(key, part, all_metrics, None if validation is None else validation.get(key))
         for key, part in test.groupby(GROUP, sort=True)
     ]
-    return pd.concat(boards, ignore_index=True)
+    board = pd.concat(boards, ignore_index=True)
+    for name in PAPER:
+        _paper(board, name, table[table["split"] == name])
+    return board
 
 
 def differences(table: pd.DataFrame, baseline: str) -> dict[str, Interval]:
@@ -98,6 +104,23 @@ def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool, curves: pd.Data
         column = found.metrics.get_loc(name)
         _put(board, ".".join(name), Intervals(*(values[:, column] for values in scores)))
     return _sorted(board.reset_index(drop=True))
+
+
+def _paper(board: pd.DataFrame, name: str, part: pd.DataFrame) -> None:
+    """Add Delta-m of the scores that were chosen on test in one of the papers' ways, where there are any."""
+    if part.empty:
+        return
+    keys = pd.MultiIndex.from_frame(board[[*GROUP, "label"]])
+    found = pd.DataFrame(np.nan, index=keys, columns=["mean", "half_width"])
+    for key, own in part.groupby(GROUP, sort=True):
+        assert isinstance(key, tuple)
+        chosen = changes(own)
+        interval = paired_t(chosen.by_task.mean(axis=-1))
+        rows = [(*key, label) for label in chosen.labels]
+        found.loc[rows] = np.stack([interval.mean, interval.half_width], axis=1)
+    found.loc[board["label"].eq(SINGLE_TASK).to_numpy(), "half_width"] = np.nan
+    board[f"delta_m_{name}"] = found["mean"].to_numpy()
+    board[f"delta_m_{name}_half_width"] = found["half_width"].to_numpy()
 
 
 def _quality(board: pd.DataFrame, found: Changes) -> None:

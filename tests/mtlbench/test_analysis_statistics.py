@@ -157,6 +157,21 @@ class TestLeaderboard:
             columns = sorted(leaderboard(table).columns)
             pd.testing.assert_frame_equal(leaderboard(shuffled)[columns], leaderboard(table)[columns])
 
+    def test_papers_choices_stand_in_columns_of_their_own(self) -> None:
+        table = benchmark()
+        flattered = table.assign(split="best_test_epoch")
+        flattered["value"] = flattered["value"].where(flattered["label"] == "single_task", flattered["value"] * 0.9)
+        plain, board = leaderboard(table), leaderboard(pd.concat([table, flattered]))
+        assert "delta_m_best_test_epoch" not in plain.columns
+        assert "delta_m_last_10_epochs" not in board.columns
+        columns = list(plain.columns)
+        pd.testing.assert_frame_equal(board[columns], plain)
+        alone = leaderboard(flattered.assign(split="test")).set_index(["dataset", "label"])
+        found = board.set_index(["dataset", "label"])
+        for name in ("", "_half_width"):
+            expected = alone[f"delta_m{name}"].reindex(found.index)
+            pd.testing.assert_series_equal(found[f"delta_m_best_test_epoch{name}"], expected, check_names=False)
+
     def test_overall_needs_two_datasets(self) -> None:
         table = benchmark()
         both = overall(table)
