@@ -9,7 +9,7 @@ from mtlbench.analysis.leaderboard import leaderboard, metrics
 from mtlbench.referee import plots as referee_plots
 from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
-from mtlbench.report import atlas, html, manifest, plots, story, study, toy
+from mtlbench.report import atlas, html, manifest, plots, story, study, toy, trials
 from mtlbench.report.style import canvas
 
 RECORDED = 200
@@ -25,9 +25,10 @@ def write(results: Path) -> list[Path]:
     records = load.read(results)
     table = load.table(records)
     curves = load.curves(records)
-    board = leaderboard(table, curves=curves)
+    board = leaderboard(table, all_metrics=True, curves=curves)
     folder = results / "plots"
     plots.write(folder, board, metrics(table), curves, load.audits(records))
+    trials.write(folder, trials.read(results), board)
     toy.write(results)
     atlas.write(folder)
     story.write(folder, [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)])

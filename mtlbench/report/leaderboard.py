@@ -13,7 +13,9 @@ import pandas as pd
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard
 from mtlbench.files import write_atomically
-from mtlbench.report.tables import Entry, Table, costs, tables, tex
+from mtlbench.report.columns import Entry
+from mtlbench.report.format import tex
+from mtlbench.report.tables import Table, costs, tables
 from mtlbench.report.template import render
 
 FOOT = (

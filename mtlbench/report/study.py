@@ -13,7 +13,8 @@ from mtlbench.arena import Arena
 from mtlbench.files import write_atomically
 from mtlbench.report.format import NOTHING, number, with_interval
 from mtlbench.report.style import canvas, save
-from mtlbench.report.tables import Column, Entry, Table, known
+from mtlbench.report.columns import Column, Entry, known
+from mtlbench.report.tables import Table
 
 FILE = "study.csv"
 HALF_WIDTH = "_half_width"
@@ -62,7 +63,7 @@ def _name(results: Path) -> str | None:
 def _table(dataset: str, part: pd.DataFrame, meanings: dict[str, str]) -> Table:
     columns = [Column(name.replace("_", " "), meaning, "") for name, meaning in meanings.items()]
     rows = [[_entry(row, name) for name in meanings] for row in part.to_dict("records")]
-    return Table(Arena(dataset, "hard_sharing"), columns, rows)
+    return Table.of(Arena(dataset, "hard_sharing"), columns, rows)
 
 
 def _entry(row: dict[str, object], name: str) -> Entry:

@@ -36,6 +36,8 @@ _DEFINITIONS = {
     "mask",
 }
 _DRAWING = {"svg", "title", "desc"} | _SHAPES | _DEFINITIONS
+_GEOMETRY = {"d", "points", "transform", "x", "y"}
+_LONG = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is below what any screen shows
 _COLOURS = {INK: "var(--ink)", "#000000": "var(--ink)", GRID: "var(--grid)", PAPER: "var(--paper)"}
 
 
@@ -43,7 +45,7 @@ def inline(path: Path, prefix: str, title: str) -> Markup:
     """The picture at ``path`` as an ``<svg>`` element for HTML, with ``title`` for screen readers.
 
     What does not draw (scripts, event handlers, style sheets, links that leave the file) is left out, since
-    a results folder may come from somebody else. Every id gets ``prefix``. Raises
+    a results folder may come from somebody else; nor is what matplotlib writes to no effect. Every id gets ``prefix``. Raises
     :class:`~mtlbench.errors.InputError` when the file is not a whole SVG.
     """
     try:
@@ -52,7 +54,7 @@ def inline(path: Path, prefix: str, title: str) -> Markup:
         raise InputError(f"{path} is cut off or is not an SVG picture: {error}") from None
     if _local(root.tag) != "svg":
         raise InputError(f"{path} is not an SVG picture: its root is {_local(root.tag)!r}")
-    _clean(root, prefix)
+    _clean(root, prefix, set(re.findall(r"#([\w.:-]+)", path.read_text(encoding="utf-8"))))
     for size in ("width", "height"):
         root.attrib.pop(size, None)  # the page decides the size; the viewBox keeps the shape
     root.set("role", "img")
@@ -66,16 +68,19 @@ def natural_width(path: Path) -> float | None:
     return float(match.group(1)) * 96 / 72 if match else None
 
 
-def _clean(element: ElementTree.Element, prefix: str) -> None:
+def _clean(element: ElementTree.Element, prefix: str, referenced: set[str]) -> None:
     element.tag = _local(element.tag)
+    if element.tag not in ("text", "tspan", "title", "desc"):
+        element.text = None
     for name, value in list(element.attrib.items()):
         del element.attrib[name]
         kept = _attribute(_local(name), value, prefix)
-        if kept is not None:
+        if kept is not None and (name != "id" or value in referenced):
             element.set(_local(name), kept)
     for child in list(element):
         if isinstance(child.tag, str) and _local(child.tag) in _DRAWING:
-            _clean(child, prefix)
+            _clean(child, prefix, referenced)
+            child.tail = child.tail if element.tag == "text" else None
         else:
             element.remove(child)
 
@@ -85,6 +90,10 @@ def _attribute(name: str, value: str, prefix: str) -> str | None:
         return None
     if name == "id":
         return prefix + value
+    if name == "transform" and value.startswith("rotate(-0 "):
+        return None
+    if name in _GEOMETRY:
+        return _LONG.sub(r"\1", " ".join(value.split()))
     if name == "href":
         if value.startswith("#"):
             return f"#{prefix}{value[1:]}"
@@ -92,6 +101,7 @@ def _attribute(name: str, value: str, prefix: str) -> str | None:
     value = re.sub(r"url\(\s*['\"]?#", f"url(#{prefix}", value)
     if re.search(r"url\((?!#)|@import|expression\(", value):
         return None
+    value = re.sub(r"font-family: [^;]*;? ?", "", value) if name == "style" else value  # the page has its own
     for colour, variable in _COLOURS.items():
         value = value.replace(colour, variable) if name == "style" else value
     return value

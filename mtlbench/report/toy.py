@@ -119,7 +119,7 @@ def keep(results: Path) -> None:
 
 
 def write(results: Path) -> None:
-    """Draw the paths in ``toy.json``, computed first where it is missing, into ``plots/toy.svg`` and ``toy.png``.
+    """Draw the paths in ``toy.json``, computed first where it is missing, into ``plots/toy.svg``, ``.png`` and ``.pdf``.
 
     Raises :class:`~mtlbench.errors.InputError` where the file is cut.
     """
@@ -137,15 +137,15 @@ def write(results: Path) -> None:
 def draw(found: Paths) -> Figure:
     """One panel per method: contours of the mean loss, the Pareto set, and the paths from :data:`STARTS`."""
     names = sorted(found, key=lambda name: (name != "equal", name))
-    figure, axes = grid(len(names), 3, 3.1, 2.5)
+    figure, axes = grid(len(names), *((3, 3.1, 2.5) if len(names) <= 12 else (5, 1.9, 1.6)))
     look, front, mesh = looks(names), pareto_set(), _mesh()
     for ax, name in zip(axes, names, strict=True):
         ax.set_title(name)
         ax.grid(visible=False)
         ax.set_xticks([])
         ax.set_yticks([])
-        ax.contour(*mesh, levels=14, colors=GRID, linewidths=0.7)
-        ax.plot(*front.T, color=MUTED, linewidth=5, alpha=0.45, solid_capstyle="round")
+        ax.contour(*mesh, levels=9, colors=GRID, linewidths=0.7)
+        ax.plot(*front[::8].T, color=MUTED, linewidth=5, alpha=0.45, solid_capstyle="round")
         _paths(ax, found[name], look[name].colour)
         ax.set_xlim(*BOX[:2])
         ax.set_ylim(*BOX[2:])
@@ -170,5 +170,5 @@ def _paths(ax: Axes, found: list[list[list[float]]] | str, colour: str) -> None:
 
 
 def _mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    a, b = np.meshgrid(np.linspace(*BOX[:2], 161), np.linspace(*BOX[2:], 121))
+    a, b = np.meshgrid(np.linspace(*BOX[:2], 81), np.linspace(*BOX[2:], 61))
     return a, b, np.log1p(losses(np.stack([a, b], axis=-1)).mean(axis=0))

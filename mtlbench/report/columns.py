@@ -1,0 +1,246 @@
+"""The columns of the leaderboard, one entry each: to show another, add it to :data:`QUALITY`,
+:data:`AUDIT`, :data:`COST` or :data:`OVER_ALL`.
+
+A column is shown where the leaderboard has its numbers. Tables for readers (HTML, Markdown, LaTeX) are all made
+from these; in HTML those that are not ``main`` stay behind a control, and LaTeX leaves them out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK
+from mtlbench.report.format import NOTHING, duration, number, tex, with_interval
+
+Row = Mapping[str, Any]
+SAME, EQUIVALENT, EDGE = "≈", "≡", "⇥"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell: its text, the number it is sorted by (None: no number), its CSS class, bounds to draw, whose page it names."""
+
+    text: str
+    value: float | None = None
+    kind: str = ""
+    low: float | None = None
+    high: float | None = None
+    link: str = ""
+
+
+def interval(row: Row, name: str) -> Entry:
+    """The mean ``row[name]`` with the half width beside it, drawn where there is one."""
+    mean, half = row[name], row.get(f"{name}_half_width", math.nan)
+    bounds = (None, None) if math.isnan(half) else (mean - half, mean + half)
+    return Entry(with_interval(mean, half), known(mean), "", *bounds)
+
+
+def change(row: Row, name: str) -> Entry:
+    """As :func:`interval`; the reference is 0 by definition."""
+    if row["label"] == SINGLE_TASK and row["seeds"]:
+        return Entry("0 (reference)", 0.0)
+    return interval(row, name)
+
+
+def against_equal(row: Row, name: str) -> Entry:
+    """As :func:`interval`, marked where the interval holds 0, coloured where it does not."""
+    entry = interval(row, name)
+    if entry.low is None or entry.high is None or entry.value is None:
+        return entry
+    if entry.low <= 0 <= entry.high:
+        return Entry(f"{SAME} {entry.text}", entry.value, "same", entry.low, entry.high)
+    return Entry(entry.text, entry.value, "better" if entry.value < 0 else "worse", entry.low, entry.high)
+
+
+def plain(row: Row, name: str) -> Entry:
+    """The number alone."""
+    return Entry(number(row[name], 2), known(row[name]))
+
+
+def percent(row: Row, name: str) -> Entry:
+    """A share in percent."""
+    return Entry(number(100 * row[name], 2), known(100 * row[name]))
+
+
+def count(row: Row, name: str) -> Entry:
+    """A whole number."""
+    return Entry(NOTHING if pd.isna(row[name]) else f"{row[name]:.0f}", known(row[name]))
+
+
+def time(row: Row, name: str) -> Entry:
+    """Seconds in the unit that reads best."""
+    return Entry(duration(row[name]), known(row[name]))
+
+
+def ended(row: Row, name: str) -> Entry:
+    """``9/10 (1 diverged)``."""
+    broken = [f"{row[kind]} {kind}" for kind in ("diverged", "failed") if row[kind]]
+    text = f"{row['done']}/{row['runs']}"
+    return Entry(f"{text} ({', '.join(broken)})" if broken else text, row["done"], "broken" if broken else "")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, what it means in one sentence, its title in LaTeX, its unit.
+
+    ``name``: the leaderboard's column that it shows, by ``show(row, name)``. ``best``: which mean of the methods
+    whose runs all ended is set in bold. ``main``: whether a reader sees it without asking.
+    """
+
+    title: str
+    help: str
+    tex: str
+    unit: str = ""
+    name: str = ""
+    show: Callable[[Row, str], Entry] = interval
+    best: Literal["", "lowest", "highest"] = ""
+    main: bool = True
+
+
+QUALITY = (
+    Column(
+        "Δm",
+        "Mean relative change against single-task networks; lower is better.",
+        r"$\Delta_m$",
+        "%",
+        "delta_m",
+        change,
+        "lowest",
+    ),
+    Column(
+        "Δm − equal",
+        "Difference of Δm to equal weighting, paired by seed; ≈ where the interval holds 0.",
+        r"$\Delta_m - \Delta_m^{\mathrm{equal}}$",
+        "%",
+        "delta_m_vs_equal",
+        against_equal,
+    ),
+    Column(
+        "mean rank",
+        "Mean rank over the tasks' main metrics; 1 is best, ties share.",
+        "mean rank",
+        "",
+        "mean_rank",
+        best="lowest",
+    ),
+)
+
+AUDIT = (
+    Column(
+        "conflict",
+        "Share of task pairs whose gradients conflict, above the noise floor (the share among "
+        "gradients of the same task on two halves of a batch).",
+        "conflict",
+        name="excess_conflict",
+    ),
+    Column(
+        "ascent",
+        "Share of the audited steps whose update makes some task worse to first order.",
+        "ascent",
+        name="update_conflict_rate",
+        show=plain,
+        main=False,
+    ),
+    Column(
+        "stationarity",
+        "Distance from Pareto stationarity, ‖u*‖² / min Gᵢᵢ, median over a run: 0 is stationary.",
+        "stationarity",
+        name="median_stationarity",
+        show=plain,
+        main=False,
+    ),
+    Column(
+        "worst gap",
+        "Largest certified gap of the inner solver, relative to min Gᵢᵢ.",
+        "worst gap",
+        name="worst_gap",
+        show=plain,
+    ),
+)
+
+COST = (
+    Column(
+        "step",
+        "Median time of one training step, measured apart from training.",
+        "step",
+        name="seconds_per_step_median",
+        show=time,
+    ),
+    Column(
+        "× equal",
+        "Time of one training step over that of equal weighting.",
+        r"$\times$ equal",
+        name="times_equal",
+        show=plain,
+    ),
+    Column("memory", "Peak memory while stepping.", "memory", "MiB", "peak_memory_mib", plain, main=False),
+)
+
+RUNS = (Column("runs", "Runs that ended, of those started.", "runs", name="runs", show=ended),)
+
+OVER_ALL = (
+    Column(
+        "mean rank",
+        "Mean over every task of every dataset, each counting the same; ties share, a run that did not end is worst.",
+        "mean rank",
+        name="mean_rank",
+    ),
+    Column("runs not ended", "Runs that diverged or failed.", "runs not ended", name="broken", show=count),
+)
+
+WIDE = 4
+"""With more metrics than these a table shows them only when asked."""
+
+
+def of_metrics(described: pd.DataFrame) -> list[Column]:
+    """A column per metric of ``described``: task, metric, higher_is_better, unit."""
+    found = []
+    for metric in described.itertuples(index=False):
+        arrow, tex_arrow = ("↑", r"$\uparrow$") if metric.higher_is_better else ("↓", r"$\downarrow$")
+        name = f"{metric.task} {metric.metric}"
+        unit = f" [{metric.unit}]" if metric.unit else ""
+        better = "higher" if metric.higher_is_better else "lower"
+        found.append(
+            Column(
+                f"{name} {arrow}",
+                f"{metric.metric}{unit} of task {metric.task} on the test split; {better} is better.",
+                f"{tex(name)} {tex_arrow}",
+                name=f"{metric.task}.{metric.metric}",
+                best="highest" if metric.higher_is_better else "lowest",
+                main=len(described) <= WIDE,
+            )
+        )
+    return found
+
+
+def present(columns: Iterable[Column], board: pd.DataFrame) -> list[Column]:
+    """Those of ``columns`` that ``board`` has a number for."""
+    return [column for column in columns if column.name in board and board[column.name].notna().any()]
+
+
+def entries(board: pd.DataFrame, columns: list[Column]) -> list[list[Entry]]:
+    """The cells of ``columns`` for every row of ``board``; the best of a column is marked."""
+    whole = board[(board["label"] != SINGLE_TASK) & (board["done"] == board["runs"])]
+    best = {c.name: whole[c.name].max() if c.best == "highest" else whole[c.name].min() for c in columns if c.best}
+
+    def entry(row: Row, column: Column) -> Entry:
+        made = column.show(row, column.name)
+        leads = column.best and row["label"] != SINGLE_TASK and best[column.name] == row[column.name]
+        return Entry(made.text, made.value, "best", made.low, made.high) if leads else made
+
+    return [[entry(row, column) for column in columns] for row in board.to_dict("records")]
+
+
+def kind(label: str) -> str:
+    """The class of a row: the references look different."""
+    return "reference" if label == SINGLE_TASK else "equal" if label == EQUAL else ""
+
+
+def known(value: float) -> float | None:
+    """``value``, or None where there is no number."""
+    return None if math.isnan(value) else float(value)
