@@ -21,8 +21,11 @@ def facts(records: list[Run]) -> list[Section]:
     configuration = [(run.dataset, run.configuration) for run in records]
     return [
         ("Software and hardware", _varying(software)),
-        ("Data digests", _digests(((run.dataset, f"seed {run.seed}", run.provenance.get("data")) for run in records))),
-        ("Digests of the code that a run depends on", _digests((r.label, "", r.provenance.get("code")) for r in records)),
+        ("Data digests", _digests((run.dataset, f"seed {run.seed}", run.provenance.get("data")) for run in records)),
+        (
+            "Digests of the code that a run depends on",
+            _digests((r.label, "", r.provenance.get("code")) for r in records),
+        ),
         ("Configuration of the cells", _varying(configuration)),
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from mtlbench.arena import GROUP, Arena
-from mtlbench.report.columns import Column, Entry, Row, count, interval, kind, percent, plain, present
+from mtlbench.report.columns import Column, Entry, Row, count, interval, of_method, percent, plain, present
 from mtlbench.report.tables import METHOD, Table
 
 
@@ -61,7 +61,12 @@ COLUMNS = [
         _interval_percent,
     ),
     Column(
-        "smallest cosine", "Smallest cosine of two task gradients on any audited step.", "", "", "smallest_cosine", plain
+        "smallest cosine",
+        "Smallest cosine of two task gradients on any audited step.",
+        "",
+        "",
+        "smallest_cosine",
+        plain,
     ),
     Column(
         "zero gradients",
@@ -90,8 +95,5 @@ def tables(board: pd.DataFrame) -> list[Table]:
 
 def _table(arena: Arena, board: pd.DataFrame) -> Table:
     columns = present(COLUMNS, board)
-    rows = [
-        [Entry(row["label"], None, kind(row["label"]), link=f"method/{row['label']}"), *(c.show(row, c.name) for c in columns)]
-        for row in board.to_dict("records")
-    ]
+    rows = [[of_method(row["label"]), *(c.show(row, c.name) for c in columns)] for row in board.to_dict("records")]
     return Table.of(arena, [METHOD, *columns], rows)

@@ -14,8 +14,8 @@ Limits = tuple[float, float]
 def limits(table: Table) -> list[Limits | None]:
     """For every column what its bars span, or None where no cell has an interval.
 
-    The limits hold nine tenths of the intervals and as much again of what lies outside as that width allows, so that
-    one method far out does not squeeze the others to points.
+    That is all intervals, but not further than three median distances from the median: one method far out does not
+    squeeze the others to points.
     """
     return [_limits([row[column] for row in table.rows]) for column in range(len(table.columns))]
 
@@ -24,9 +24,9 @@ def _limits(column: list[Entry]) -> Limits | None:
     bounds = np.array([(e.low, e.high) for e in column if e.low is not None and e.high is not None], dtype=float)
     if not len(bounds):
         return None
-    low, high = np.quantile(bounds[:, 0], 0.05), np.quantile(bounds[:, 1], 0.95)
-    room = (high - low) / 2
-    low, high = max(low - room, bounds[:, 0].min()), min(high + room, bounds[:, 1].max())
+    means = bounds.mean(axis=1)
+    reach = 3 * np.median(np.abs(means - np.median(means))) + np.median(bounds[:, 1] - bounds[:, 0])
+    low, high = max(np.median(means) - reach, bounds.min()), min(np.median(means) + reach, bounds.max())
     return (low, high) if high > low else None
 
 
@@ -36,7 +36,7 @@ def bar(entry: Entry, limits: Limits | None) -> Markup:
         return Markup()
     low, high = limits
     start, end = (100 * min(max((x - low) / (high - low), 0.0), 1.0) for x in (entry.low, entry.high))
-    width = max(end - start, 1.5)
+    width = max(end - start, 2.0)
     # A background of width w at position p starts p (1 - w) from the left.
     place = 100 * start / (100 - width) if width < 100 else 0.0
     zero = f";--z:{100 * -low / (high - low):.0f}" if low < 0 < high else ""

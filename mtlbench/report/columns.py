@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK
+from mtlbench.arena import Arena
 from mtlbench.report.format import NOTHING, duration, number, tex, with_interval
 
 Row = Mapping[str, Any]
@@ -23,7 +24,10 @@ SAME, EQUIVALENT, EDGE = "≈", "≡", "⇥"
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell: its text, the number it is sorted by (None: no number), its CSS class, bounds to draw, whose page it names."""
+    """One cell: its text, the number it is sorted by (None: no number), its CSS class, bounds to draw, a page.
+
+    ``link``: ``method/mgda`` or ``dataset/multi_digits``, a key of :func:`mtlbench.report.pages.addresses`.
+    """
 
     text: str
     value: float | None = None
@@ -170,6 +174,7 @@ COST = (
         "step",
         name="seconds_per_step_median",
         show=time,
+        main=False,
     ),
     Column(
         "× equal",
@@ -189,6 +194,7 @@ OVER_ALL = (
         "Mean over every task of every dataset, each counting the same; ties share, a run that did not end is worst.",
         "mean rank",
         name="mean_rank",
+        show=plain,
     ),
     Column("runs not ended", "Runs that diverged or failed.", "runs not ended", name="broken", show=count),
 )
@@ -236,9 +242,15 @@ def entries(board: pd.DataFrame, columns: list[Column]) -> list[list[Entry]]:
     return [[entry(row, column) for column in columns] for row in board.to_dict("records")]
 
 
-def kind(label: str) -> str:
-    """The class of a row: the references look different."""
-    return "reference" if label == SINGLE_TASK else "equal" if label == EQUAL else ""
+def of_method(label: str, *marks: str) -> Entry:
+    """The first cell of a method's row: its name, ``marks`` behind it; the references look different."""
+    kind = "reference" if label == SINGLE_TASK else "equal" if label == EQUAL else ""
+    return Entry(" ".join([label, *marks]), None, kind, link=f"method/{label}")
+
+
+def of_arena(arena: Arena) -> Entry:
+    """The first cell of an arena's row."""
+    return Entry(arena.title, link=f"dataset/{arena.dataset}")
 
 
 def known(value: float) -> float | None:

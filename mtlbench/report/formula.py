@@ -1,4 +1,4 @@
-r"""A method's docstring as HTML: its paragraphs, and its ``.. math::`` blocks as MathML, which browsers draw offline."""
+r"""A method's docstring as HTML: paragraphs, and its ``.. math::`` blocks as MathML, which browsers draw offline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ from markupsafe import Markup, escape
 from mtlbench.methods import Method
 
 _MATHS = ".. math::"
-_LOOKS = {"display", "displaystyle", "stretchy", "fence", "form", "width", "minsize", "maxsize", "accent", "mathvariant"}
+# What latex2mathml does not know (3.81), or would write into the page as it is.
+_KNOWN_AS = ((r"\\arg\b", r"\\operatorname{arg}"), (r"\\[bB]ig+[lr]?\\\|", r"\\|"), ("<", r"\\lt "))
+_LOOKS = {
+    "display",
+    "displaystyle",
+    "stretchy",
+    "fence",
+    "form",
+    "width",
+    "minsize",
+    "maxsize",
+    "accent",
+    "mathvariant",
+}
 
 
 def of(method: Method) -> Markup:
@@ -27,7 +40,9 @@ def _formula(block: str) -> Markup:
     """The block as MathML; as it was written, where it is not LaTeX that the converter knows."""
     latex = " ".join(block.removeprefix(_MATHS).split())
     try:
-        root = ElementTree.fromstring(convert(latex.replace("<", r"\lt "), display="block"))
+        for unknown, name in _KNOWN_AS:
+            latex = re.sub(unknown, name, latex)
+        root = ElementTree.fromstring(convert(latex, display="block"))
     except Exception:  # whatever a stranger's LaTeX brings out of the converter: the page shows the source
         return Markup("<pre>{}</pre>").format(latex)
     for element in root.iter():
@@ -40,6 +55,5 @@ def _formula(block: str) -> Markup:
 def _paragraph(block: str) -> Markup:
     """A paragraph; names in reStructuredText's marks become code."""
     parts = re.split(r"(?::\w+:)?`{1,2}~?([^`]+)`{1,2}", block)
-    return Markup("<p>{}</p>").format(
-        Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
-    )
+    words = [Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)]
+    return Markup("<p>{}</p>").format(Markup("").join(words))

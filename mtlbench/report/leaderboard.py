@@ -24,6 +24,9 @@ FOOT = (
     "≈: cannot be told apart from equal weighting. Bold: best mean among methods whose runs all ended."
 )
 
+SMALL = r"\scriptsize\setlength{\tabcolsep}{3pt}"
+"""Fifty rows and a dozen columns on one page."""
+
 
 def write(results: Path) -> list[Path]:
     """Write ``leaderboard.{csv,md,tex,html}`` into ``results`` and return their paths.
@@ -70,21 +73,25 @@ def to_markdown(shown: list[Table], name: str) -> str:
 
 
 def to_latex(shown: list[Table]) -> str:
-    """The tables for ``\\usepackage{booktabs}``, one ``table`` per dataset."""
+    """The main columns of the tables for ``\\usepackage{booktabs}``, one ``table`` per arena."""
     parts = ["% needs \\usepackage{booktabs}"]
     for table in shown:
-        headers = [f"{column.tex} ({tex(column.unit)})" if column.unit else column.tex for column in table.columns]
-        frame = pd.DataFrame([[_tex_entry(entry) for entry in row] for row in table.rows], columns=headers)
-        parts.append(
-            frame.style.hide(axis="index").to_latex(
+        chosen = [(place, column) for place, column in enumerate(table.columns) if column.main]
+        headers = [f"{column.tex} ({tex(column.unit)})" if column.unit else column.tex for _, column in chosen]
+        rows = [[_tex_entry(row[place]) for place, _ in chosen] for row in table.rows]
+        text = (
+            pd.DataFrame(rows, columns=headers)
+            .style.hide(axis="index")
+            .to_latex(
                 hrules=True,
                 column_format="l" + "r" * (len(headers) - 1),
                 position="t",
                 position_float="centering",
                 caption=tex(f"{table.title}. {' '.join([*table.notes, FOOT])}"),
-                label=f"tab:{table.arena.slug}",
+                label=f"tab:{table.arena.slug}" if table.arena else None,
             )
         )
+        parts.append(text.replace("\\centering\n", f"\\centering\n{SMALL}\n", 1))
     return "\n".join(parts)
 
 

@@ -19,7 +19,7 @@ from mtlbench.analysis.load import Run
 from mtlbench.arena import GROUP, Arena, slug
 from mtlbench.errors import InputError
 from mtlbench.report import audits, formula, trials
-from mtlbench.report.columns import Entry, present
+from mtlbench.report.columns import of_arena, present
 from mtlbench.report.svg import inline, natural_width
 from mtlbench.report.tables import ARENA, Table, of_label
 
@@ -91,7 +91,7 @@ class MethodPage:
 
 
 def addresses(kind: str, names: Iterable[str]) -> dict[str, str]:
-    """The id of the section of every ``kind/name``, ``/method/mgda-solver=frank_wolfe``; what looks alike is numbered."""
+    """The id of every ``kind/name``, as ``/method/mgda-solver=frank_wolfe``; names that look alike are numbered."""
     found: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted(set(names)):
@@ -150,10 +150,9 @@ def _method(
             options["step_size_adapter"] = rate
     own = board[board["label"] == label]
     columns = present(audits.COLUMNS, own)
-    rows = [
-        [Entry(Arena(*(row[key] for key in GROUP)).title, link=f"dataset/{row['dataset']}"), *(c.show(row, c.name) for c in columns)]
-        for row in own.to_dict("records")
-    ]
+    arenas = [of_arena(Arena(*key)) for key in own[GROUP].itertuples(index=False)]
+    cells = [[c.show(row, c.name) for c in columns] for row in own.to_dict("records")]
+    rows = [[arena, *row] for arena, row in zip(arenas, cells, strict=True)]
     about, text = _about(runs[0].method)
     return MethodPage(
         label=label,
@@ -188,7 +187,7 @@ def _about(name: str) -> tuple[dict[str, Any] | None, Markup]:
 def _promises(method: methods.Method) -> list[tuple[str, str]]:
     """The declared promises in words."""
     p = method.promises
-    scale = "no such law" if p.common_scale is None else f"w scales with c^{p.common_scale:g}"
+    scale = "no such law" if p.common_scale is None else f"the weights scale with c to the power {p.common_scale:g}"
     answers = {
         "invariant": "u stays as it is",
         "direction": "u keeps its direction",
@@ -197,7 +196,7 @@ def _promises(method: methods.Method) -> list[tuple[str, str]]:
     }
     return [
         ("No task's loss rises to first order", "yes, whatever the gradients" if p.non_conflicting else "no"),
-        ("All losses times c", scale),
+        ("All losses times c", "the weights stay as they are" if p.common_scale == 0 else scale),
         ("Each loss times its own c_i", answers[p.task_scale]),
         ("The order of the tasks does not matter", "yes" if p.permutation else "no"),
         ("Unique", "the weights" if p.unique == "weights" else "the direction u alone"),
@@ -222,7 +221,7 @@ def _dataset(name: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
 
 def _recipes(name: str, records: list[Run]) -> list[str]:
     """How the runs were trained, each way once: ``10 epochs, seeds 0 to 9``."""
-    found = {}
+    found: dict[int, set[int]] = {}
     for run in records:
         if run.dataset == name:
             found.setdefault(run.epochs, set()).add(run.seed)

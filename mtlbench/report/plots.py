@@ -20,7 +20,6 @@ from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import plural
 from mtlbench.report.style import INK, MUTED, Look, canvas, grid, looks, plain, save
 
-
 OTHERS: dict[str, Any] = {"color": "#b4bcc5", "linewidth": 0.7}
 MANY, LEADING = 12, 8
 """Where more methods than ``MANY`` meet, the curves show ``LEADING`` of them in colour and all others in grey."""

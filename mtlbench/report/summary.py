@@ -132,8 +132,6 @@ def _against_leader(leader: str, same: pd.DataFrame, whole: pd.DataFrame) -> lis
     return said
 
 
-
-
 def _side(board: pd.DataFrame) -> pd.Series:
     """−1 where a row is better than equal weighting beyond its interval, 1 where worse, else 0."""
     mean, half = board["delta_m_vs_equal"], board["delta_m_vs_equal_half_width"]
@@ -185,7 +183,9 @@ def _edges(found: Mapping[str, str]) -> list[str]:
     if not found:
         return []
     named = [f"{label} ({edge})" for label, edge in sorted(found.items())]
-    return [f"The best trial lies at the edge of the range that was searched, so a wider one may do better: {_some(named)}."]
+    return [
+        f"The best trial lies at the edge of the range that was searched, so a wider one may do better: {_some(named)}."
+    ]
 
 
 def _some(words: list[str]) -> str:

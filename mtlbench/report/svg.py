@@ -45,7 +45,7 @@ def inline(path: Path, prefix: str, title: str) -> Markup:
     """The picture at ``path`` as an ``<svg>`` element for HTML, with ``title`` for screen readers.
 
     What does not draw (scripts, event handlers, style sheets, links that leave the file) is left out, since
-    a results folder may come from somebody else; nor is what matplotlib writes to no effect. Every id gets ``prefix``. Raises
+    a results folder may come from somebody else; so is what has no effect. Every id gets ``prefix``. Raises
     :class:`~mtlbench.errors.InputError` when the file is not a whole SVG.
     """
     try:
@@ -86,24 +86,25 @@ def _clean(element: ElementTree.Element, prefix: str, referenced: set[str]) -> N
 
 
 def _attribute(name: str, value: str, prefix: str) -> str | None:
-    if name.lower().startswith("on"):
+    if name.lower().startswith("on") or (name == "transform" and value.startswith("rotate(-0 ")):
         return None
     if name == "id":
         return prefix + value
-    if name == "transform" and value.startswith("rotate(-0 "):
-        return None
     if name in _GEOMETRY:
         return _LONG.sub(r"\1", " ".join(value.split()))
     if name == "href":
-        if value.startswith("#"):
-            return f"#{prefix}{value[1:]}"
-        return value if value.startswith("data:image/png") else None
+        return (
+            f"#{prefix}{value[1:]}" if value.startswith("#") else value if value.startswith("data:image/png") else None
+        )
     value = re.sub(r"url\(\s*['\"]?#", f"url(#{prefix}", value)
-    if re.search(r"url\((?!#)|@import|expression\(", value):
-        return None
-    value = re.sub(r"font-family: [^;]*;? ?", "", value) if name == "style" else value  # the page has its own
+    return None if re.search(r"url\((?!#)|@import|expression\(", value) else _style(value) if name == "style" else value
+
+
+def _style(value: str) -> str:
+    """The page's own font and colours instead of the picture's."""
+    value = re.sub(r"font-family: [^;]*;? ?", "", value)
     for colour, variable in _COLOURS.items():
-        value = value.replace(colour, variable) if name == "style" else value
+        value = value.replace(colour, variable)
     return value
 
 

@@ -13,13 +13,13 @@ from mtlbench.analysis.load import csv
 from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
 from mtlbench.report import columns as shown
-from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry
+from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry, of_method
 from mtlbench.report.format import NOTHING
 
 COST_GROUP = ["dataset", "architecture", "setting"]
 COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mib"]
 METHOD = Column("method", "The method and the parameters it was run with.", "method")
-ARENA = Column("dataset", "The dataset, and where there are several the network, the track and the optimizer.", "dataset")
+ARENA = Column("dataset", "The dataset, and where there are several the network, the track and the optimizer.", "")
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def details(table: pd.DataFrame, board: pd.DataFrame) -> list[Table]:
     for key, part in board.groupby(GROUP, sort=True):
         columns = [replace(column, main=True) for column in shown.of_metrics(described[key])]
         cells = shown.entries(part, columns)
-        names = [Entry(label, None, shown.kind(label), link=f"method/{label}") for label in part["label"]]
-        rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
+        rows = [[of_method(label), *row] for label, row in zip(part["label"], cells, strict=True)]
         found.append(Table.of(Arena.of(key), [METHOD, *columns], rows))
     return found
 
@@ -110,7 +109,7 @@ def over_all(across: pd.DataFrame, board: pd.DataFrame) -> Table | None:
             for part in arenas.values()
         ]
         cells = [column.show(row, column.name) for column in columns]
-        rows.append([Entry(label, None, shown.kind(label), link=f"method/{label}"), *cells, *own])
+        rows.append([of_method(label), *cells, *own])
     titles = [Column(f"Δm {arena.title}", f"Δm in the arena {arena.title}.", "", "%") for arena in arenas]
     return Table(None, [METHOD, *columns, *titles], rows, title="Over all datasets")
 
@@ -122,7 +121,9 @@ def of_label(label: str, board: pd.DataFrame, cost: pd.DataFrame | None) -> Tabl
     arenas = [Arena(*key) for key in rows[GROUP].itertuples(index=False)]
     # The best of one method's own rows means nothing.
     cells = [[column.show(row, column.name) for column in columns] for row in rows.to_dict("records")]
-    named = [[Entry(arena.title, link=f"dataset/{arena.dataset}"), *row] for arena, row in zip(arenas, cells, strict=True)]
+    named = [
+        [Entry(arena.title, link=f"dataset/{arena.dataset}"), *row] for arena, row in zip(arenas, cells, strict=True)
+    ]
     return Table(None, [ARENA, *columns], named, title=f"Results of {label}")
 
 
@@ -142,8 +143,7 @@ def _table(
     marked = {label for one, other, _ in equivalent for label in (one, other)}
 
     def name(label: str) -> Entry:
-        marks = [mark for mark, on in ((EQUIVALENT, label in marked), (EDGE, edges.get(label))) if on]
-        return Entry(" ".join([label, *marks]), None, shown.kind(label), link=f"method/{label}")
+        return of_method(label, *(mark for mark, on in ((EQUIVALENT, label in marked), (EDGE, edges.get(label))) if on))
 
     cells = shown.entries(board, columns)
     rows = [[name(label), *row] for label, row in zip(board["label"], cells, strict=True)]

@@ -119,7 +119,7 @@ def keep(results: Path) -> None:
 
 
 def write(results: Path) -> None:
-    """Draw the paths in ``toy.json``, computed first where it is missing, into ``plots/toy.svg``, ``.png`` and ``.pdf``.
+    """Draw the paths in ``toy.json``, computed first where it is missing, into ``plots/toy`` as svg, png and pdf.
 
     Raises :class:`~mtlbench.errors.InputError` where the file is cut.
     """

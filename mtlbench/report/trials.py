@@ -1,9 +1,10 @@
-"""The trials of the tuned track: what each one scored, what more of them would have bought, whose best is at the edge."""
+"""The trials of the tuned track: what each scored, what more would have bought, whose best lies at the edge."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mtlbench.analysis import budget, load
 from mtlbench.arena import GROUP, Arena
-from mtlbench.report.columns import Column, Entry, known
+from mtlbench.report.columns import Column, Entry, count, known, of_arena
 from mtlbench.report.format import number
 from mtlbench.report.plots import OTHERS, leading, legend
 from mtlbench.report.style import canvas, grid, looks, save
@@ -94,17 +95,16 @@ def of_label(label: str, trials: pd.DataFrame) -> Table | None:
     return Table(None, COLUMNS, rows, title=f"Trials of {label}")
 
 
-def _row(row: dict[str, object]) -> list[Entry]:
-    arena = Arena(*(str(row[key]) for key in GROUP))
-    own = ", ".join(f"{name} = {value}" for name, value in json.loads(str(row["parameters"])).items())
-    score = float(str(row["score"]))
-    verdict = "chosen" if row["chosen"] else ""
+def _row(row: dict[str, Any]) -> list[Entry]:
+    drawn = ", ".join(f"{name} = {value}" for name, value in json.loads(row["parameters"]).items())
+    said = [text for text in ("chosen" if row["chosen"] else "", row["edge"] and f"at the edge: {row['edge']}") if text]
+    done = row["status"] == "done"
     return [
-        Entry(arena.title, link=f"dataset/{arena.dataset}"),
-        Entry(str(row["trial"]), float(str(row["trial"]))),
-        *(Entry(number(float(str(row[name]))), float(str(row[name]))) for name in ("learning_rate", "weight_decay")),
-        Entry(own),
-        Entry(str(row["seeds"]), float(str(row["seeds"]))),
-        Entry(number(score), known(score)) if row["status"] == "done" else Entry(str(row["status"]), None, "broken"),
-        Entry(", ".join(filter(None, (verdict, row["edge"] and f"at the edge: {row['edge']}"))), None, verdict and "best"),
+        of_arena(Arena(*(row[key] for key in GROUP))),
+        count(row, "trial"),
+        *(Entry(number(row[name]), known(row[name])) for name in ("learning_rate", "weight_decay")),
+        Entry(drawn),
+        count(row, "seeds"),
+        Entry(number(row["score"]), known(row["score"])) if done else Entry(row["status"], None, "broken"),
+        Entry(", ".join(said), None, "best" if row["chosen"] else ""),
     ]

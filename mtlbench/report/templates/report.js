@@ -154,7 +154,7 @@ function makePages() {
     }
     if (page) {
       borrow(page);
-      scrollTo(0, 0);
+      page.scrollIntoView();
       if (before !== null) page.querySelector("h2").focus({ preventScroll: true });
     } else if (id) {
       document.getElementById(id)?.scrollIntoView();
