@@ -94,6 +94,7 @@ def tables(board: pd.DataFrame) -> list[Table]:
 
 
 def _table(arena: Arena, board: pd.DataFrame) -> Table:
-    columns = present(COLUMNS, board)
-    rows = [[of_method(row["label"]), *(c.show(row, c.name) for c in columns)] for row in board.to_dict("records")]
-    return Table.of(arena, [METHOD, *columns], rows)
+    own = board.to_dict("records")
+    columns = present(COLUMNS, own)
+    rows = [[of_method(row["label"]), *(c.show(row, c.name) for c in columns)] for row in own]
+    return Table(arena, [METHOD, *columns], rows)

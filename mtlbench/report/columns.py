@@ -8,8 +8,8 @@ from these; in HTML those that are not ``main`` stay behind a control, and LaTeX
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -125,6 +125,23 @@ QUALITY = (
         against_equal,
     ),
     Column(
+        "better than equal",
+        "Share of seeds on which Δm is below equal weighting's; a run that broke is a loss.",
+        "better than equal",
+        name="probability_of_improvement",
+        show=plain,
+        best="highest",
+        main=False,
+    ),
+    *(
+        Column(f"{title} Δm", f"{what} of the changes of (task, seed).", rf"{title} $\Delta_m$", "%", name, main=False)
+        for title, what, name in (
+            ("median", "Median", "delta_m_median"),
+            ("trimmed", "Trimmed mean", "delta_m_trimmed"),
+            ("IQM", "Mean of the middle half", "delta_m_iqm"),
+        )
+    ),
+    Column(
         "mean rank",
         "Mean rank over the tasks' main metrics; 1 is best, ties share.",
         "mean rank",
@@ -224,22 +241,28 @@ def of_metrics(described: pd.DataFrame) -> list[Column]:
     return found
 
 
-def present(columns: Iterable[Column], board: pd.DataFrame) -> list[Column]:
-    """Those of ``columns`` that ``board`` has a number for."""
-    return [column for column in columns if column.name in board and board[column.name].notna().any()]
+def present(columns: Iterable[Column], rows: Sequence[Row]) -> list[Column]:
+    """Those of ``columns`` that some of ``rows``, of the leaderboard, has a number for."""
+    return [column for column in columns if any(not pd.isna(row.get(column.name)) for row in rows)]
 
 
-def entries(board: pd.DataFrame, columns: list[Column]) -> list[list[Entry]]:
-    """The cells of ``columns`` for every row of ``board``; the best of a column is marked."""
-    whole = board[(board["label"] != SINGLE_TASK) & (board["done"] == board["runs"])]
-    best = {c.name: whole[c.name].max() if c.best == "highest" else whole[c.name].min() for c in columns if c.best}
+def entries(rows: Sequence[Row], columns: list[Column]) -> list[list[Entry]]:
+    """The cells of ``columns`` for every row of one arena; the best of a column is marked."""
+    best = {column.name: _best(rows, column) for column in columns if column.best}
 
     def entry(row: Row, column: Column) -> Entry:
         made = column.show(row, column.name)
-        leads = column.best and row["label"] != SINGLE_TASK and best[column.name] == row[column.name]
-        return Entry(made.text, made.value, "best", made.low, made.high) if leads else made
+        leads = row["label"] != SINGLE_TASK and best.get(column.name) == row[column.name]
+        return replace(made, kind="best") if leads else made
 
-    return [[entry(row, column) for column in columns] for row in board.to_dict("records")]
+    return [[entry(row, column) for column in columns] for row in rows]
+
+
+def _best(rows: Sequence[Row], column: Column) -> float | None:
+    """The best mean among the multi-task methods whose runs all ended."""
+    ended = [row[column.name] for row in rows if row["label"] != SINGLE_TASK and row["done"] == row["runs"]]
+    ended = [value for value in ended if not pd.isna(value)]
+    return (max if column.best == "highest" else min)(ended, default=None)
 
 
 def of_method(label: str, *marks: str) -> Entry:

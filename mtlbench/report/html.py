@@ -12,7 +12,7 @@ from mtlbench.arena import GROUP, Arena
 from mtlbench.files import write_atomically
 from mtlbench.report import appendix, audits, chapter, pages, story, study, summary, trials
 from mtlbench.report.leaderboard import FOOT
-from mtlbench.report.tables import costs, details, over_all, tables
+from mtlbench.report.tables import costs, details, over_all, tables, with_costs
 from mtlbench.report.template import render
 
 TITLES = {
@@ -30,12 +30,13 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
     ``board`` is the leaderboard with all metrics.
     """
     cost, tried = costs(results), trials.read(results)
+    board = with_costs(board, cost)
     edges = trials.edges(tried)
     found = chapter.verdict(results)
     families, recorded = chapter.accuracy(results)
     pictures = pages.pictures(results / "plots")
-    said = summary.sentences(table, board, cost, edges)
-    shown = tables(table, board, cost, edges)
+    said = summary.sentences(table, board, edges)
+    shown = tables(table, board, None, edges)
     own = zip(said, shown, details(table, board), audits.tables(board), strict=True)
     arenas = {
         t.arena: pages.ArenaPart(t.arena, sentences, t, detail, audit, _of_arena(t.arena, pictures))
@@ -50,7 +51,7 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         overall=over_all(overall(table, board), board),
         arenas=list(arenas.values()),
         datasets=pages.of_datasets(records, metrics(table), arenas),
-        methods=pages.of_methods(records, board, cost, tried),
+        methods=pages.of_methods(records, board, tried),
         addresses=pages.addresses("method", board["label"]) | pages.addresses("dataset", board["dataset"]),
         foot=FOOT,
         pictures=pictures,

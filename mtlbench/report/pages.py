@@ -19,9 +19,9 @@ from mtlbench.analysis.load import Run
 from mtlbench.arena import GROUP, Arena, slug
 from mtlbench.errors import InputError
 from mtlbench.report import audits, formula, trials
-from mtlbench.report.columns import of_arena, present
+from mtlbench.report.columns import Row, present
 from mtlbench.report.svg import inline, natural_width
-from mtlbench.report.tables import ARENA, Table, of_label
+from mtlbench.report.tables import Table, across_arenas, of_label
 
 PER_ARENA = {
     "curves": "Learning curves",
@@ -130,29 +130,24 @@ def of_datasets(
     return [pages[name] for name in sorted(pages)]
 
 
-def of_methods(
-    records: list[Run], board: pd.DataFrame, cost: pd.DataFrame | None, tried: pd.DataFrame
-) -> list[MethodPage]:
-    """A page per label, sorted."""
-    by_label: dict[str, list[Run]] = {}
+def of_methods(records: list[Run], board: pd.DataFrame, tried: pd.DataFrame) -> list[MethodPage]:
+    """A page per label, sorted; ``board`` is the leaderboard with costs."""
+    runs: dict[str, list[Run]] = {}
+    rows: dict[str, list[Row]] = {}
     for run in records:
-        by_label.setdefault(run.label, []).append(run)
-    return [_method(label, by_label[label], board, cost, tried) for label in sorted(by_label)]
+        runs.setdefault(run.label, []).append(run)
+    for row in board.sort_values(GROUP, kind="stable").to_dict("records"):
+        rows.setdefault(row["label"], []).append(row)
+    trials_of = dict(iter(tried.groupby("label")))
+    return [_method(label, runs[label], rows.get(label, []), trials_of.get(label)) for label in sorted(runs)]
 
 
-def _method(
-    label: str, runs: list[Run], board: pd.DataFrame, cost: pd.DataFrame | None, tried: pd.DataFrame
-) -> MethodPage:
+def _method(label: str, runs: list[Run], rows: list[Row], tried: pd.DataFrame | None) -> MethodPage:
     options: dict[str, Any] = {}
     for run in runs:
         options |= run.options
         if rate := run.configuration.get("step_size_adapter"):
             options["step_size_adapter"] = rate
-    own = board[board["label"] == label]
-    columns = present(audits.COLUMNS, own)
-    arenas = [of_arena(Arena(*key)) for key in own[GROUP].itertuples(index=False)]
-    cells = [[c.show(row, c.name) for c in columns] for row in own.to_dict("records")]
-    rows = [[arena, *row] for arena, row in zip(arenas, cells, strict=True)]
     about, text = _about(runs[0].method)
     return MethodPage(
         label=label,
@@ -161,9 +156,9 @@ def _method(
         options=options,
         passes=sorted({(run.dataset, run.backward_passes) for run in runs if run.backward_passes is not None}),
         broken=[run for run in runs if run.status != "done"],
-        results=of_label(label, board, cost),
-        audit=Table(None, [ARENA, *columns], rows, title=f"Audit of {label}"),
-        trials=trials.of_label(label, tried),
+        results=of_label(label, rows),
+        audit=across_arenas(f"Audit of {label}", present(audits.COLUMNS, rows), rows),
+        trials=None if tried is None else trials.of_label(label, tried),
     )
 
 

@@ -63,7 +63,7 @@ def _name(results: Path) -> str | None:
 def _table(dataset: str, part: pd.DataFrame, meanings: dict[str, str]) -> Table:
     columns = [Column(name.replace("_", " "), meaning, "") for name, meaning in meanings.items()]
     rows = [[_entry(row, name) for name in meanings] for row in part.to_dict("records")]
-    return Table.of(Arena(dataset, "hard_sharing"), columns, rows)
+    return Table(Arena(dataset, "hard_sharing"), columns, rows)
 
 
 def _entry(row: dict[str, object], name: str) -> Entry:

@@ -11,7 +11,6 @@ from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, differences
 from mtlbench.analysis.statistics import Interval
 from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import fixed, listing, number, plural, with_interval
-from mtlbench.report.tables import with_costs
 
 NAMED = 8
 """A sentence names so many methods, best first, and counts the others: the table has them all."""
@@ -20,18 +19,17 @@ NAMED = 8
 def sentences(
     table: pd.DataFrame,
     board: pd.DataFrame,
-    cost: pd.DataFrame | None = None,
     edges: Mapping[Arena, Mapping[str, str]] = {},
 ) -> list[tuple[Arena, list[str]]]:
     """For every arena what its rows say: who leads, at what cost, what beats equal weighting, what ties, what broke.
 
-    ``table``: the runs; ``board``: the leaderboard made of them; ``cost``: ``cost.csv``; ``edges``: labels whose best
+    ``table``: the runs; ``board``: the leaderboard made of them, with costs where known; ``edges``: labels whose best
     trial lies at the edge of the range. Two methods are told apart when the 95 % interval of their paired difference
     lies on one side of zero.
     """
     runs = dict(iter(table.groupby(GROUP)))
     found = []
-    for key, part in with_costs(board, cost).groupby(GROUP, sort=True):
+    for key, part in board.groupby(GROUP, sort=True):
         arena = Arena.of(key)
         found.append((arena, [*_of_arena(runs[key], part), *_edges(edges.get(arena, {}))]))
     return found

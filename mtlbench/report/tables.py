@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from mtlbench.analysis.load import csv
 from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
 from mtlbench.report import columns as shown
-from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry, of_method
+from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry, Row, of_arena, of_method
 from mtlbench.report.format import NOTHING
 
 COST_GROUP = ["dataset", "architecture", "setting"]
@@ -21,21 +21,22 @@ COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mi
 METHOD = Column("method", "The method and the parameters it was run with.", "method")
 ARENA = Column("dataset", "The dataset, and where there are several the network, the track and the optimizer.", "")
 
+ACROSS = "The methods that ran on all of them. Each interval is that of its own dataset, none is taken across datasets."
+
 
 @dataclass(frozen=True)
 class Table:
-    """The table of one arena, or of one method in all arenas (``arena`` is None)."""
+    """The table of one arena, or under the title ``name`` one that ranges over several (``arena`` is None)."""
 
     arena: Arena | None
     columns: list[Column]
     rows: list[list[Entry]]
     notes: list[str] = field(default_factory=list)
-    title: str = ""
+    name: str = ""
 
-    @classmethod
-    def of(cls, arena: Arena, columns: list[Column], rows: list[list[Entry]], notes: Iterable[str] = ()) -> Table:
-        """The table of ``arena``, under its title."""
-        return cls(arena, columns, rows, list(notes), arena.title)
+    @property
+    def title(self) -> str:
+        return self.name or (self.arena.title if self.arena else "")
 
 
 def costs(results: Path) -> pd.DataFrame | None:
@@ -86,45 +87,53 @@ def details(table: pd.DataFrame, board: pd.DataFrame) -> list[Table]:
     found = []
     for key, part in board.groupby(GROUP, sort=True):
         columns = [replace(column, main=True) for column in shown.of_metrics(described[key])]
-        cells = shown.entries(part, columns)
-        rows = [[of_method(label), *row] for label, row in zip(part["label"], cells, strict=True)]
-        found.append(Table.of(Arena.of(key), [METHOD, *columns], rows))
+        own = part.to_dict("records")
+        rows = [[of_method(row["label"]), *cells] for row, cells in zip(own, shown.entries(own, columns), strict=True)]
+        found.append(Table(Arena.of(key), [METHOD, *columns], rows))
     return found
 
 
-def over_all(across: pd.DataFrame, board: pd.DataFrame) -> Table | None:
-    """The methods that ran everywhere, from :func:`mtlbench.analysis.leaderboard.overall`; None with one dataset.
+def over_all(across: pd.DataFrame, board: pd.DataFrame) -> list[Table]:
+    """The methods that ran everywhere, from :func:`mtlbench.analysis.leaderboard.overall`; none with one dataset.
 
     After its own columns comes Delta-m in every arena, with the interval that the arena's own table gives.
     """
     if across.empty:
-        return None
-    columns = shown.present(shown.OVER_ALL, across)
-    arenas = {Arena.of(key): part.set_index("label") for key, part in board.groupby(GROUP, sort=True)}
-    rows = []
-    for row in across.to_dict("records"):
-        label = row["label"]
-        own = [
-            shown.interval(part.loc[label], "delta_m") if label in part.index else Entry(NOTHING)
-            for part in arenas.values()
+        return []
+    own = across.to_dict("records")
+    columns = shown.present(shown.OVER_ALL, own)
+    arenas: dict[Arena, dict[str, Row]] = {}
+    for row in board.sort_values(GROUP, kind="stable").to_dict("records"):
+        arenas.setdefault(Arena(*(row[name] for name in GROUP)), {})[row["label"]] = row
+    rows = [
+        [
+            of_method(row["label"]),
+            *(column.show(row, column.name) for column in columns),
+            *(_change(part.get(row["label"])) for part in arenas.values()),
         ]
-        cells = [column.show(row, column.name) for column in columns]
-        rows.append([of_method(label), *cells, *own])
-    titles = [Column(f"Δm {arena.title}", f"Δm in the arena {arena.title}.", "", "%") for arena in arenas]
-    return Table(None, [METHOD, *columns, *titles], rows, title="Over all datasets")
-
-
-def of_label(label: str, board: pd.DataFrame, cost: pd.DataFrame | None) -> Table:
-    """The rows of one label in every arena, under the arenas' titles; without the tasks' metrics."""
-    rows = with_costs(board[board["label"] == label], cost)
-    columns = shown.present([*shown.QUALITY, *shown.AUDIT, *shown.COST, *shown.RUNS], rows)
-    arenas = [Arena(*key) for key in rows[GROUP].itertuples(index=False)]
-    # The best of one method's own rows means nothing.
-    cells = [[column.show(row, column.name) for column in columns] for row in rows.to_dict("records")]
-    named = [
-        [Entry(arena.title, link=f"dataset/{arena.dataset}"), *row] for arena, row in zip(arenas, cells, strict=True)
+        for row in own
     ]
-    return Table(None, [ARENA, *columns], named, title=f"Results of {label}")
+    titles = [Column(f"Δm {arena.title}", f"Δm in the arena {arena.title}.", "", "%") for arena in arenas]
+    return [Table(None, [METHOD, *columns, *titles], rows, [ACROSS], "all datasets")]
+
+
+def _change(row: Row | None) -> Entry:
+    return Entry(NOTHING) if row is None else shown.interval(row, "delta_m")
+
+
+def of_label(label: str, rows: Sequence[Row]) -> Table:
+    """The leaderboard's rows of one label under the titles of their arenas; without the tasks' metrics."""
+    columns = shown.present([*shown.QUALITY, *shown.AUDIT, *shown.COST, *shown.RUNS], rows)
+    return across_arenas(f"Results of {label}", columns, rows)
+
+
+def across_arenas(name: str, columns: list[Column], rows: Sequence[Row]) -> Table:
+    """A table whose rows are arenas; nothing is best in it, as each row is another race."""
+    cells = [
+        [of_arena(Arena(*(row[key] for key in GROUP))), *(column.show(row, column.name) for column in columns)]
+        for row in rows
+    ]
+    return Table(None, [ARENA, *columns], cells, name=name)
 
 
 def _joined(runs: pd.DataFrame, tasks: int) -> list[tuple[str, str, str]]:
@@ -138,15 +147,15 @@ def _table(
     arena: Arena, board: pd.DataFrame, described: pd.DataFrame, runs: pd.DataFrame, edges: Mapping[str, str]
 ) -> Table:
     of_tasks = shown.of_metrics(described[described["main"]])
-    columns = shown.present([*shown.QUALITY, *of_tasks, *shown.AUDIT, *shown.COST, *shown.RUNS], board)
+    own = board.to_dict("records")
+    columns = shown.present([*shown.QUALITY, *of_tasks, *shown.AUDIT, *shown.COST, *shown.RUNS], own)
     equivalent = _joined(runs, described["task"].nunique())
     marked = {label for one, other, _ in equivalent for label in (one, other)}
 
     def name(label: str) -> Entry:
         return of_method(label, *(mark for mark, on in ((EQUIVALENT, label in marked), (EDGE, edges.get(label))) if on))
 
-    cells = shown.entries(board, columns)
-    rows = [[name(label), *row] for label, row in zip(board["label"], cells, strict=True)]
+    rows = [[name(row["label"]), *cells] for row, cells in zip(own, shown.entries(own, columns), strict=True)]
     notes = _notes(board, sorted(set(runs["step_size_adapter"]) - {0}))
     if equivalent:
         pairs = ", ".join(f"{one} and {other} ({relation})" for one, other, relation in equivalent)
@@ -154,7 +163,7 @@ def _table(
     if any(edges.get(label) for label in board["label"]):
         found = ", ".join(f"{label} ({edges[label]})" for label in board["label"] if edges.get(label))
         notes.append(f"{EDGE}: the best trial lies at the edge of the range that was searched: {found}.")
-    return Table.of(arena, [METHOD, *columns], rows, notes)
+    return Table(arena, [METHOD, *columns], rows, notes)
 
 
 def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:

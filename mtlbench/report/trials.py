@@ -86,13 +86,10 @@ def draw(curves: pd.DataFrame, best_first: list[str]) -> Figure:
     return figure
 
 
-def of_label(label: str, trials: pd.DataFrame) -> Table | None:
-    """Every trial of one label in every arena, or None where it was not tuned."""
-    own = trials[trials["label"] == label]
-    if own.empty:
-        return None
-    rows = [_row(row) for row in own.sort_values([*GROUP, "trial"]).to_dict("records")]
-    return Table(None, COLUMNS, rows, title=f"Trials of {label}")
+def of_label(label: str, trials: pd.DataFrame) -> Table:
+    """Every trial of one label, whose ``trials`` these are."""
+    rows = [_row(row) for row in trials.sort_values([*GROUP, "trial"]).to_dict("records")]
+    return Table(None, COLUMNS, rows, name=f"Trials of {label}")
 
 
 def _row(row: dict[str, Any]) -> list[Entry]:

@@ -46,7 +46,7 @@ function makeTools(place) {
     const found = new Set(), all = new Set();
     for (const table of tables) {
       for (const row of table.tBodies[0].rows) {
-        const name = row.cells[0].textContent.toLowerCase();
+        const name = row.cells[0].textContent.toLowerCase().replace(/[ ≡⇥]+$/, ""); // without its marks
         row.hidden = wanted.length > 0 && !wanted.some((word) => name.includes(word));
         all.add(name);
         if (!row.hidden) found.add(name);
