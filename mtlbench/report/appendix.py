@@ -23,7 +23,7 @@ def facts(records: list[Run]) -> list[Section]:
         ("Software and hardware", _varying(software)),
         ("Data digests", _digests((run.dataset, f"seed {run.seed}", run.provenance.get("data")) for run in records)),
         (
-            "Digests of the code that a run depends on",
+            "Code digests",
             _digests((r.label, "", r.provenance.get("code")) for r in records),
         ),
         ("Configuration of the cells", _varying(configuration)),

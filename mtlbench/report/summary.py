@@ -181,9 +181,7 @@ def _edges(found: Mapping[str, str]) -> list[str]:
     if not found:
         return []
     named = [f"{label} ({edge})" for label, edge in sorted(found.items())]
-    return [
-        f"The best trial lies at the edge of the range that was searched, so a wider one may do better: {_some(named)}."
-    ]
+    return [f"The best trial lies at the edge of the range searched, so a wider one may do better: {_some(named)}."]
 
 
 def _some(words: list[str]) -> str:

@@ -116,7 +116,7 @@ def test_words_and_lists_narrow_the_tables(page: Page) -> None:
     page.tab.get_by_label("Methods that contain").fill("mgda script")
     assert set(page.names(BOARD)) == {"mgda", "mgda(solver=frank_wolfe)", made_up.SCRIPT}
     assert page.tab.get_by_role("status").inner_text() == "3 of 60 rows"
-    page.tab.get_by_label("Dataset").select_option("scales")
+    page.tab.get_by_role("combobox", name="Dataset").select_option("scales")
     assert not page.tab.locator(BOARD).is_visible()
     assert page.tab.locator("#leaderboard-scales-hard_sharing").is_visible()
 
