@@ -36,7 +36,7 @@ def bar(entry: Entry, limits: Limits | None) -> Markup:
         return Markup()
     low, high = limits
     start, end = (100 * min(max((x - low) / (high - low), 0.0), 1.0) for x in (entry.low, entry.high))
-    width = max(end - start, 2.0)
+    width = max(end - start, 3.0)
     # A background of width w at position p starts p (1 - w) from the left.
     place = 100 * start / (100 - width) if width < 100 else 0.0
     zero = f";--z:{100 * -low / (high - low):.0f}" if low < 0 < high else ""

@@ -45,7 +45,8 @@ def across(board: pd.DataFrame) -> list[str]:
     said = [f"Lowest Δm: {_some([f'{label} in {count} of {len(parts)} tables' for label, count in leaders])}."]
     sides = [dict(zip(part["label"], _side(part), strict=True)) for part in parts]
     if any(label == EQUAL for side in sides for label in side):
-        everywhere = sorted(set.intersection(*(set(side) for side in sides)) - {EQUAL})
+        gap = board.groupby("label")["delta_m_vs_equal"].mean()
+        everywhere = sorted(set.intersection(*(set(side) for side in sides)) - {EQUAL}, key=gap.get)
         better = [label for label in everywhere if all(side[label] < 0 for side in sides)]
         worse = [label for label in everywhere if all(side[label] > 0 for side in sides)]
         said.append(
