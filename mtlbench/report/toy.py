@@ -139,13 +139,13 @@ def draw(found: Paths) -> Figure:
     names = sorted(found, key=lambda name: (name != "equal", name))
     few = len(names) <= 12
     figure, axes = grid(len(names), *((3, 3.1, 2.5) if few else (5, 1.9, 1.6)))
-    look, front, mesh = looks(names), pareto_set(), _mesh(81 if few else 41)
+    look, front, mesh = looks(names), pareto_set(), _mesh(81 if few else 25)
     for ax, name in zip(axes, names, strict=True):
         ax.set_title(name)
         ax.grid(visible=False)
         ax.set_xticks([])
         ax.set_yticks([])
-        ax.contour(*mesh, levels=9 if few else 6, colors=GRID, linewidths=0.7)
+        ax.contour(*mesh, levels=9 if few else 5, colors=GRID, linewidths=0.7)
         ax.plot(*front[::8].T, color=MUTED, linewidth=5, alpha=0.45, solid_capstyle="round")
         _paths(ax, found[name], look[name].colour, every=1 if few else 3)
         ax.set_xlim(*BOX[:2])
