@@ -55,6 +55,7 @@ def inline(path: Path, prefix: str, title: str) -> Markup:
     if _local(root.tag) != "svg":
         raise InputError(f"{path} is not an SVG picture: its root is {_local(root.tag)!r}")
     _clean(root, prefix, set(re.findall(r"#([\w.:-]+)", path.read_text(encoding="utf-8"))))
+    _share_styles(root, prefix)
     for size in ("width", "height"):
         root.attrib.pop(size, None)  # the page decides the size; the viewBox keeps the shape
     root.set("role", "img")
@@ -85,6 +86,17 @@ def _clean(element: ElementTree.Element, prefix: str, referenced: set[str]) -> N
             element.remove(child)
 
 
+def _share_styles(root: ElementTree.Element, prefix: str) -> None:
+    """Every style once, as a class: a picture repeats a few of them hundreds of times."""
+    names: dict[str, str] = {}
+    for element in root.iter():
+        if style := element.attrib.pop("style", ""):
+            element.set("class", names.setdefault(style, f"{prefix}{len(names)}"))
+    sheet = ElementTree.Element("style")
+    sheet.text = "".join(f".{name}{{{style}}}" for style, name in names.items())
+    root.insert(0, sheet)
+
+
 def _attribute(name: str, value: str, prefix: str) -> str | None:
     if name.lower().startswith("on") or (name == "transform" and value.startswith("rotate(-0 ")):
         return None
@@ -97,6 +109,8 @@ def _attribute(name: str, value: str, prefix: str) -> str | None:
             f"#{prefix}{value[1:]}" if value.startswith("#") else value if value.startswith("data:image/png") else None
         )
     value = re.sub(r"url\(\s*['\"]?#", f"url(#{prefix}", value)
+    if name == "style" and re.search(r"[{}<>@\\]", value):
+        return None  # it would end its rule in the style sheet
     return None if re.search(r"url\((?!#)|@import|expression\(", value) else _style(value) if name == "style" else value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ COLUMNS = [
     Column("own parameters", "The method's own parameters, as drawn.", ""),
     Column("seeds", "How many seeds the score is over.", ""),
     Column("validation Δm", "Δm against single-task networks on the validation split; lower is better.", "", "%"),
-    Column("", "The trial that was chosen, and whether it lies at the edge of the range that was searched.", ""),
+    Column("choice", "The trial that was chosen, and whether it lies at the edge of the range searched.", ""),
 ]
 
 
@@ -89,6 +90,10 @@ def draw(curves: pd.DataFrame, best_first: list[str]) -> Figure:
 def of_label(label: str, trials: pd.DataFrame) -> Table:
     """Every trial of one label, whose ``trials`` these are."""
     rows = [_row(row) for row in trials.sort_values([*GROUP, "trial"]).to_dict("records")]
+    # One link for all trials of an arena: thousands of them are a tenth of the page.
+    rows = [
+        [replace(row[0], link="") if i and rows[i - 1][0] == row[0] else row[0], *row[1:]] for i, row in enumerate(rows)
+    ]
     return Table(None, COLUMNS, rows, name=f"Trials of {label}")
 
 

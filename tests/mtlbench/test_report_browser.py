@@ -94,10 +94,10 @@ BOARD = "#leaderboard-digits-hard_sharing > .arena > .scroll"
 
 
 def test_a_click_on_a_column_sorts_it_and_says_so(page: Page) -> None:
-    rows = page.tab.locator(f"{BOARD} tbody tr").evaluate_all(
-        "rows => rows.map(row => ({name: row.cells[0].innerText, value: Number(row.cells[1].dataset.value)}))"
+    cells = page.tab.locator(f"{BOARD} tbody tr").evaluate_all(
+        "rows => rows.map(row => [row.cells[0].innerText, row.cells[1].dataset.value ?? row.cells[1].innerText])"
     )
-    board = pd.DataFrame(rows)
+    board = pd.DataFrame(cells, columns=["name", "value"]).astype({"value": float})
     by_value = list(board.sort_values("value", kind="stable")["name"])
     head = page.tab.locator(f"{BOARD} thead th").nth(1)
     head.get_by_role("button").click()

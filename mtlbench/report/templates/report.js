@@ -10,7 +10,8 @@ function makeSortable(table) {
   const [body] = table.tBodies;
   const original = [...body.rows];
   [...table.tHead.rows[0].cells].forEach((head, column) => {
-    const numbers = original.some((row) => row.cells[column].dataset.value !== undefined);
+    const key = (row) => numberOf(row.cells[column]);
+    const numbers = original.some((row) => key(row) !== undefined);
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
@@ -23,7 +24,7 @@ function makeSortable(table) {
       const sign = ascending ? 1 : -1;
       const byText = (a, b) => sign * a.cells[column].textContent.localeCompare(b.cells[column].textContent);
       const byNumber = (a, b) => {
-        const [x, y] = [a, b].map((row) => row.cells[column].dataset.value);
+        const [x, y] = [key(a), key(b)];
         // What has no number goes last, whichever way the rest is sorted.
         if (x === undefined || y === undefined) return (x === undefined) - (y === undefined);
         return sign * (x - y);
@@ -31,6 +32,12 @@ function makeSortable(table) {
       body.append(...original.slice().sort(numbers ? byNumber : byText));
     });
   });
+}
+
+// A cell says its number where its text does not.
+function numberOf(cell) {
+  const said = cell.dataset.value ?? cell.textContent.trim();
+  return said === "" || Number.isNaN(Number(said)) ? undefined : Number(said);
 }
 
 function makeTools(place) {
