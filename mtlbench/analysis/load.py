@@ -5,12 +5,14 @@ Diverged and failed runs are results: they stay in every table, with their reaso
 
 from __future__ import annotations
 
+import io
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -282,22 +284,31 @@ def csv(path: Path, columns: list[str], key: str) -> pd.DataFrame:
 
 
 def _concatenate(records: Iterable[Run], name: str, columns: list[str]) -> pd.DataFrame:
-    found = list(_frames(records, name, columns))
+    # A run that broke down may have left no curve; a finished one always has.
+    found = [(run, run.folder / name) for run in records if run.status == "done" or (run.folder / name).exists()]
     if not found:
         return pd.DataFrame(columns=[*KEYS, *columns])
-    # Once for all files: to assign seven columns to each of thousands of frames takes as long as to read them.
+    whole = _at_once([path for _, path in found], columns)
+    if whole is None:  # one of them is not as it should be: read them one by one, so that it is named
+        frames = [csv(path, columns, key=columns[1]) for _, path in found]
+        whole = pd.concat(frames, ignore_index=True), [len(frame) for frame in frames]
+    table, lengths = whole
     keys = pd.DataFrame([run.keys for run, _ in found])
-    keys = keys.loc[keys.index.repeat([len(frame) for _, frame in found])].reset_index(drop=True)
-    return pd.concat([frame for _, frame in found], ignore_index=True).assign(**keys)
+    return pd.concat([table, keys.loc[np.repeat(keys.index, lengths)].reset_index(drop=True)], axis=1)
 
 
-def _frames(records: Iterable[Run], name: str, columns: list[str]) -> Iterator[tuple[Run, pd.DataFrame]]:
-    for run in records:
-        path = run.folder / name
-        # A run that broke down may have left no curve; a finished one always has.
-        if run.status != "done" and not path.exists():
-            continue
-        yield run, csv(path, columns, key=columns[1])
+def _at_once(paths: list[Path], columns: list[str]) -> tuple[pd.DataFrame, list[int]] | None:
+    """Whole CSV files with one header parsed as one table, in a tenth of the time, and the rows of each; else None."""
+    try:
+        texts = [path.read_bytes() for path in paths]
+        head = texts[0][: texts[0].index(b"\n") + 1]
+        bodies = [text.removeprefix(head) for text in texts]
+        table = pd.read_csv(io.BytesIO(head + b"".join(bodies)))
+    except (OSError, ValueError):
+        return None
+    lengths = [body.count(b"\n") for body in bodies]
+    alike = all(text.startswith(head) and text.endswith(b"\n") for text in texts) and set(columns) <= set(table.columns)
+    return (table, lengths) if alike and len(table) == sum(lengths) and table[columns[1]].notna().all() else None
 
 
 def _read_one(path: Path) -> Run:

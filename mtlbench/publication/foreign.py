@@ -24,7 +24,7 @@ from mtlbench.publication import archive, tidy
 from mtlbench.publication.verify import must_hold
 from mtlbench.report import leaderboard
 from mtlbench.report.format import listing
-from mtlbench.report.tables import Table, costs, tables
+from mtlbench.report.tables import Table, costs, tables, with_costs
 from mtlbench.report.template import render
 
 OURS = "mtlbench"
@@ -49,7 +49,7 @@ def write(results: Path, sources: Sequence[Path], out: Path) -> list[Path]:
         raise InputError(f"two tables are named {twice[0]!r}, by which their rows are told apart: rename one")
     with archive.opened(results) as folder:
         must_hold(results, folder)
-        table, board = leaderboard.computed(folder)
+        table, board, curves = leaderboard.computed(folder)
         described = metrics(table)
         parts = [board.assign(source=OURS)]
         notes: dict[Arena, list[str]] = {}
@@ -60,9 +60,10 @@ def write(results: Path, sources: Sequence[Path], out: Path) -> list[Path]:
                 notes.setdefault(Arena.of(key), []).append(_note(source, Arena.of(key).among(own)))
         # Of a table's metrics those that our leaderboard shows.
         both = _ordered(pd.concat(parts, ignore_index=True)[[*board.columns, "source"]])
+        spent = with_costs(both.drop(columns="source"), costs(folder), (table, curves))
         shown = [
-            replace(shown, notes=[*shown.notes, *notes.get(shown.arena, [])])
-            for shown in tables(table, both.drop(columns="source"), costs(folder))
+            replace(shown, notes=[*shown.notes, *(notes.get(shown.arena, []) if shown.arena else [])])
+            for shown in tables(table, spent)
         ]
         name = f"{folder.resolve().name}, with {listing([source.name for source in sources])}"
         return _write(out, both, shown, name)

@@ -102,7 +102,7 @@ def _board(results: Path) -> list[str]:
     """Compare ``leaderboard.csv`` with the one that the runs give."""
     try:
         stated = (results / BOARD).read_text(encoding="utf-8")
-        found = leaderboard.to_csv(leaderboard.computed(results)[1])
+        found = leaderboard.to_csv(leaderboard.computed(results).board)
     except FileNotFoundError:
         return [f"{results / BOARD} is missing"]
     except InputError:

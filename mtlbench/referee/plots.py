@@ -34,7 +34,7 @@ SIZE = 10
 
 
 def write(solvers: Path, out: Path) -> list[Path]:
-    """Draw the traces in the folder ``solvers`` to ``out`` as svg and png; returns the files written."""
+    """Draw the traces in the folder ``solvers`` to ``out`` as svg, png and pdf; returns the files written."""
     import pandas as pd
 
     frames = []
@@ -160,12 +160,12 @@ def _power(value: float, _: float) -> str:
 
 
 def save(drawing: Figure, stem: Path) -> list[Path]:
-    """Write ``stem``.svg and ``stem``.png without dates or random identifiers."""
+    """Write ``stem`` as svg, png and pdf, without dates or random identifiers."""
     import matplotlib
 
     written = []
     with matplotlib.rc_context({"svg.hashsalt": "mtlbench"}):
-        for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+        for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None}), ("pdf", {"CreationDate": None})):
             buffer = io.BytesIO()
             drawing.savefig(buffer, format=kind, metadata=metadata, dpi=120)
             path = stem.with_name(f"{stem.name}.{kind}")

@@ -10,7 +10,7 @@ from mtlbench.publication import constraints, manifest
 from mtlbench.referee import plots as referee_plots
 from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
-from mtlbench.report import atlas, html, plots, story, study, toy
+from mtlbench.report import atlas, html, plots, story, study, toy, trials
 from mtlbench.report.style import canvas
 
 RECORDED = 200
@@ -26,15 +26,16 @@ def write(results: Path) -> list[Path]:
     records = load.read(results)
     table = load.table(records)
     curves = load.curves(records)
-    board = leaderboard(table, curves=curves)
+    board = leaderboard(table, all_metrics=True, curves=curves)
     folder = results / "plots"
     plots.write(folder, board, metrics(table), curves, load.audits(records))
+    trials.write(folder, load.trials(results), board)
     toy.write(results)
     atlas.write(folder)
     story.write(folder, [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)])
     _convergence(results / "solvers", folder)
     study.write(results, records)
-    page = html.write(results, records, table, board)
+    page = html.write(results, records, table, board, curves)
     if not (results / constraints.NAME).exists():
         constraints.write(results)
     return [page, manifest.write(results)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 
 NOTHING = "–"
 MINUS = "−"
@@ -64,3 +65,44 @@ def listing(words: list[str]) -> str:
 def plural(count: int, word: str) -> str:
     """``1 seed``, ``3 seeds``."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def tex(text: str) -> str:
+    """``text`` safe inside a LaTeX table: ASCII, whatever the LaTeX engine makes of other characters."""
+    return "".join(_TEX.get(character) or _ascii(character) for character in text)
+
+
+def _ascii(character: str) -> str:
+    """What pdflatex takes for ``character``: itself, its base letter, or its name."""
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return plain or f"[U+{ord(character):04X}]"
+
+
+_TEX = {
+    **{character: "\\" + character for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "–": "--",
+    "µ": r"\textmu{}",
+    **{
+        character: f"${name}$"
+        for character, name in {
+            "±": r"\pm",
+            "−": "-",
+            "≈": r"\approx",
+            "≡": r"\equiv",
+            "⇥": r"\rightarrow|",
+            "Δ": r"\Delta",
+            "∞": r"\infty",
+            "×": r"\times",
+            "·": r"\cdot",
+            "λ": r"\lambda",
+            "α": r"\alpha",
+            "β": r"\beta",
+            "ε": r"\varepsilon",
+        }.items()
+    },
+}

@@ -7,13 +7,17 @@ what a step costs, where that was measured.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard
 from mtlbench.files import write_atomically
-from mtlbench.report.tables import Entry, Table, costs, tables, tex
+from mtlbench.report import trials
+from mtlbench.report.columns import Entry
+from mtlbench.report.format import tex
+from mtlbench.report.tables import Table, costs, tables, with_costs
 from mtlbench.report.template import render
 
 FOOT = (
@@ -22,14 +26,18 @@ FOOT = (
     "≈: cannot be told apart from equal weighting. Bold: best mean among methods whose runs all ended."
 )
 
+SMALL = r"\scriptsize\setlength{\tabcolsep}{3pt}"
+"""Fifty rows and a dozen columns on one page."""
+
 
 def write(results: Path) -> list[Path]:
     """Write ``leaderboard.{csv,md,tex,html}`` into ``results`` and return their paths.
 
     Raises :class:`~mtlbench.errors.InputError` naming the file when a run or ``cost.csv`` cannot be read.
     """
-    table, board = computed(results)
-    shown = tables(table, board, costs(results))
+    table, board, curves = computed(results)
+    spent = with_costs(board, costs(results), (table, curves))
+    shown = tables(table, spent, trials.edges(load.trials(results)))
     contents = {
         "csv": to_csv(board),
         "md": to_markdown(shown, results.resolve().name),
@@ -42,11 +50,19 @@ def write(results: Path) -> list[Path]:
     return paths
 
 
-def computed(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table of the runs, and the leaderboard that they give."""
+class Computed(NamedTuple):
+    """The table of the runs, the leaderboard that they give, and their learning curves."""
+
+    table: pd.DataFrame
+    board: pd.DataFrame
+    curves: pd.DataFrame
+
+
+def computed(results: Path) -> Computed:
+    """Make the leaderboard of ``results`` from its runs."""
     records = load.read(results)
-    table = load.table(records)
-    return table, leaderboard(table, curves=load.curves(records))
+    table, curves = load.table(records), load.curves(records)
+    return Computed(table, leaderboard(table, curves=curves), curves)
 
 
 def to_csv(board: pd.DataFrame) -> str:
@@ -73,21 +89,25 @@ def to_markdown(shown: list[Table], name: str) -> str:
 
 
 def to_latex(shown: list[Table]) -> str:
-    """The tables for ``\\usepackage{booktabs}``, one ``table`` per dataset."""
+    """The main columns of the tables for ``\\usepackage{booktabs}``, one ``table`` per arena."""
     parts = ["% needs \\usepackage{booktabs}"]
     for table in shown:
-        headers = [f"{column.tex} ({tex(column.unit)})" if column.unit else column.tex for column in table.columns]
-        frame = pd.DataFrame([[_tex_entry(entry) for entry in row] for row in table.rows], columns=headers)
-        parts.append(
-            frame.style.hide(axis="index").to_latex(
+        chosen = [(place, column) for place, column in enumerate(table.columns) if column.main]
+        headers = [f"{column.tex} ({tex(column.unit)})" if column.unit else column.tex for _, column in chosen]
+        rows = [[_tex_entry(row[place]) for place, _ in chosen] for row in table.rows]
+        text = (
+            pd.DataFrame(rows, columns=headers)
+            .style.hide(axis="index")
+            .to_latex(
                 hrules=True,
                 column_format="l" + "r" * (len(headers) - 1),
                 position="t",
                 position_float="centering",
                 caption=tex(f"{table.title}. {' '.join([*table.notes, FOOT])}"),
-                label=f"tab:{table.arena.slug}",
+                label=f"tab:{table.arena.slug}" if table.arena else None,
             )
         )
+        parts.append(text.replace("\\centering\n", f"\\centering\n{SMALL}\n", 1))
     return "\n".join(parts)
 
 

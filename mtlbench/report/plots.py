@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,76 +17,83 @@ from scipy import stats
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK
 from mtlbench.analysis.statistics import CONFIDENCE
 from mtlbench.arena import GROUP, Arena
+from mtlbench.report.format import plural
 from mtlbench.report.style import INK, MUTED, Look, canvas, grid, looks, plain, save
+
+OTHERS: dict[str, Any] = {"color": "#b4bcc5", "linewidth": 0.7}
+MANY, LEADING = 12, 8
+"""Where more methods than ``MANY`` meet, the curves show ``LEADING`` of them in colour and all others in grey."""
+ROWS = 24
+"""So many methods, at most, have a row in a panel of the leaderboard's picture; the table has them all."""
 
 
 def write(
     folder: Path, board: pd.DataFrame, described: pd.DataFrame, curves: pd.DataFrame, audits: pd.DataFrame
 ) -> None:
-    """Draw everything into ``folder``: ``leaderboard``, and per dataset ``curves-...`` and ``conflict-...``.
+    """Draw everything into ``folder``: ``leaderboard``, and per arena ``curves-...`` and ``conflict-...``.
 
     ``board``: the leaderboard; ``described``: its metrics; ``curves`` and ``audits``: the tables of
     :mod:`mtlbench.analysis.load`. A picture that has nothing to show is not written.
     """
-    look = looks(board["label"])
+    looked = looks(board["label"])
+    metric = {key: own for key, own in described[described["main"]].groupby(GROUP)}
+    shown = {key: leading(part["label"]) for key, part in board.groupby(GROUP)}
+    # A method has one colour in all pictures, unless there are so many that the few in colour would share theirs.
+    look = {key: looked if len(shown[key]) == len(part) else looks(shown[key]) for key, part in board.groupby(GROUP)}
     with canvas():
         if board["delta_m"].notna().any():
-            save(leaderboard(board, look), folder, "leaderboard")
-        for key, own in described[described["main"]].groupby(GROUP, sort=True):
-            arena = Arena.of(key)
-            selected = arena.among(curves)[lambda frame: frame["split"] == "validation"]
-            if not selected.empty:
-                save(learning_curves(selected, own, look), folder, f"curves-{arena.slug}")
+            save(leaderboard(board, looked), folder, "leaderboard")
+        for key, own in curves[curves["split"] == "validation"].groupby(GROUP, sort=True):
+            save(learning_curves(own, metric[key], look[key], shown[key]), folder, f"curves-{Arena.of(key).slug}")
         for key, own in audits.groupby(GROUP, sort=True):
-            save(conflict(own, look), folder, f"conflict-{Arena.of(key).slug}")
+            save(conflict(own, look[key], shown[key]), folder, f"conflict-{Arena.of(key).slug}")
+
+
+def leading(labels: Iterable[str], many: int = MANY, shown: int = LEADING) -> list[str]:
+    """All of a few methods; of more than ``many`` the references and the best, ``labels`` being best first."""
+    references_first = sorted(labels, key=lambda label: (label != SINGLE_TASK, label != EQUAL))
+    return references_first if len(references_first) <= many else references_first[:shown]
 
 
 def leaderboard(board: pd.DataFrame, look: dict[str, Look]) -> Figure:
-    """Delta-m with its interval, one panel per dataset, best on top; the dashed line is equal weighting."""
+    """Delta-m with its interval, one panel per arena, best on top; the dashed line is equal weighting."""
     groups = [(key, part.dropna(subset="delta_m")) for key, part in board.groupby(GROUP, sort=True)]
     groups = [(key, part) for key, part in groups if not part.empty]
-    tallest = max(len(part) for _, part in groups)
+    tallest = min(ROWS, max(len(part) for _, part in groups))
     figure, axes = grid(len(groups), 2, 4.9, 1.25 + 0.27 * tallest)
     for ax, (key, best_first) in zip(axes, groups, strict=True):
-        part = best_first.iloc[::-1].reset_index(drop=True)
+        selected = best_first["label"].isin(leading(best_first["label"], ROWS, ROWS))
+        part = best_first[selected].iloc[::-1].reset_index(drop=True)
         ax.axvline(0, color=MUTED, linewidth=1)
         equal = part[part["label"] == EQUAL]["delta_m"]
         if not equal.empty:
             ax.axvline(equal.iloc[0], color=INK, linewidth=1, linestyle=(0, (4, 2)))
-        for row, line in part.iterrows():
-            own = look[line["label"]]
-            half = line["delta_m_half_width"]
-            whole = line["done"] == line["runs"]
-            ax.errorbar(
-                line["delta_m"],
-                row,
-                xerr=None if np.isnan(half) else half,
-                color=own.colour,
-                marker="o" if whole else "X",
-                markersize=6,
-                markerfacecolor=own.colour,
-                linewidth=1.8,
-                capsize=2.5,
-            )
+        colours = pd.Series([look[label].colour for label in part["label"]])
+        half = part["delta_m_half_width"].fillna(0)
+        ax.hlines(part.index, part["delta_m"] - half, part["delta_m"] + half, colors=list(colours), linewidth=1.8)
+        whole = part["done"] == part["runs"]
+        for ended, marker in ((whole, "o"), (~whole, "X")):
+            ax.scatter(part["delta_m"][ended], part.index[ended], c=list(colours[ended]), marker=marker, s=32, zorder=3)
         names = [f"{n} ({d}/{r} runs)" if d < r else n for n, d, r in part[["label", "done", "runs"]].to_numpy()]
         ax.set_yticks(range(len(part)), names)
         ax.set_ylim(-0.7, tallest - 0.3)
         ax.grid(axis="y", visible=False)
-        ax.set_title(Arena.of(key).title)
+        ax.set_title(Arena.of(key).title + ("" if selected.all() else f" ({len(part)} of {len(best_first)} methods)"))
         _spread(ax, part)
     return figure
 
 
-def learning_curves(curves: pd.DataFrame, described: pd.DataFrame, look: dict[str, Look]) -> Figure:
+def learning_curves(curves: pd.DataFrame, described: pd.DataFrame, look: dict[str, Look], shown: list[str]) -> Figure:
     """The main validation metric of every task over epochs: mean over seeds and its 95 % t band.
 
-    Each epoch's mean is over the runs that reached it.
+    Each epoch's mean is over the runs that reached it. The methods that are not in ``shown`` are grey lines.
     """
     figure, axes = grid(len(described), 3, 3.5 if len(described) > 2 else 4.8, 2.7)
-    labels = sorted(set(curves["label"]), key=lambda label: (label != SINGLE_TASK, label != EQUAL, label))
+    others = sorted(set(curves["label"]) - set(shown))
     for ax, task in zip(axes, described.itertuples(index=False), strict=True):
         own = curves[(curves["task"] == task.task) & (curves["metric"] == task.metric)]
-        for label in labels:
+        _background(ax, own[own["label"].isin(others)], "epoch", "value")
+        for label in shown:
             _band(ax, own[own["label"] == label], "epoch", "value", look[label])
         better = "higher is better" if task.higher_is_better else "lower is better"
         ax.set_title(task.task)
@@ -92,37 +101,50 @@ def learning_curves(curves: pd.DataFrame, described: pd.DataFrame, look: dict[st
         ax.set_xlabel("epoch")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _range(ax, own["value"])
-    _legend(figure, labels, look)
+    legend(figure, shown, look, len(others))
     return figure
 
 
-def conflict(audits: pd.DataFrame, look: dict[str, Look]) -> Figure:
-    """Conflict between tasks over training beside the noise floor, one panel per method.
+def conflict(audits: pd.DataFrame, look: dict[str, Look], shown: list[str]) -> Figure:
+    """Conflict between tasks over training beside the noise floor, one panel per method of ``shown``.
 
     Both are shares of pairs of gradients on two halves of a batch with a negative product: between tasks, and
-    between the two halves of the same task. What lies between the curves is conflict; the rest is noise.
+    between the two halves of the same task. What lies between the curves is conflict; the rest is noise. Where
+    not every method has a panel, thin grey lines are the conflict of all of them.
     """
-    labels = sorted(set(audits["label"]), key=lambda label: (label != EQUAL, label))
-    figure, axes = grid(len(labels), 4, 2.7, 2.1)
+    y = ["cross_half_conflict", "same_task_conflict"]
+    per_epoch = audits.groupby(["label", "seed", "epoch"])[y].mean().reset_index()
+    labels = [label for label in shown if label in set(per_epoch["label"])]
+    crowd = per_epoch if per_epoch["label"].nunique() > len(labels) else per_epoch[:0]
+    figure, axes = grid(len(labels), 4, 2.7, 2.1, shared=True)
     noise = Look(MUTED, (0, (2, 1.5)), "", 1.3)
     for index, (ax, label) in enumerate(zip(axes, labels, strict=True)):
-        own = audits[audits["label"] == label]
-        per_epoch = own.groupby(["seed", "epoch"])[["cross_half_conflict", "same_task_conflict"]].mean().reset_index()
-        _band(ax, per_epoch, "epoch", "same_task_conflict", noise)
-        _band(ax, per_epoch, "epoch", "cross_half_conflict", look[label]._replace(dashes="-"))
+        own = per_epoch[per_epoch["label"] == label]
+        _background(ax, crowd, "epoch", "cross_half_conflict")
+        _band(ax, own, "epoch", "same_task_conflict", noise)
+        _band(ax, own, "epoch", "cross_half_conflict", look[label]._replace(dashes="-"))
         ax.set_title(label, fontsize=9.5)
         ax.set_ylim(-0.03, 1.03)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        if index % 4 == 0:
-            ax.set_ylabel("share in conflict")
-        if index + 4 >= len(labels):
-            ax.set_xlabel("epoch")
+        ax.set_ylabel("share in conflict" if index % 4 == 0 else "")
+        ax.set_xlabel("epoch" if index + 4 >= len(labels) else "")
     handles = [
         Line2D([], [], color=INK, linewidth=1.8, label="between tasks"),
         Line2D([], [], color=MUTED, linewidth=1.3, linestyle=noise.dashes, label="same task (noise floor)"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    if not crowd.empty:
+        handles.append(Line2D([], [], **OTHERS, label=f"between tasks, all {crowd['label'].nunique()} methods"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
+
+
+def _background(ax: Axes, frame: pd.DataFrame, x: str, y: str) -> None:
+    """The mean over seeds of every method in ``frame`` as thin grey lines, behind everything."""
+    means = frame.groupby(["label", x], as_index=False)[y].mean()
+    # One line with gaps: a picture of one path instead of one for every method.
+    gaps = means.drop_duplicates("label").assign(**{x: np.inf, y: np.nan})
+    line = pd.concat([means, gaps]).sort_values(["label", x])
+    ax.plot(line[x].where(line[y].notna()), line[y], **OTHERS, zorder=1)
 
 
 def _band(ax: Axes, frame: pd.DataFrame, x: str, y: str, look: Look) -> None:
@@ -146,7 +168,8 @@ def _band(ax: Axes, frame: pd.DataFrame, x: str, y: str, look: Look) -> None:
         ax.fill_between(per_x.index, per_x["mean"] - half, per_x["mean"] + half, color=look.colour, alpha=0.13, lw=0)
 
 
-def _legend(figure: Figure, labels: list[str], look: dict[str, Look]) -> None:
+def legend(figure: Figure, labels: list[str], look: dict[str, Look], others: int = 0) -> None:
+    """One entry per method below the panels, and one for all ``others`` together."""
     handles = [
         Line2D(
             [],
@@ -160,11 +183,13 @@ def _legend(figure: Figure, labels: list[str], look: dict[str, Look]) -> None:
         )
         for label in labels
     ]
+    if others:
+        handles.append(Line2D([], [], **OTHERS, label=plural(others, "other method")))
     width, height = figure.get_size_inches()
     longest = max(len(label) for label in labels)
-    columns = max(1, min(len(labels), int(width / (0.085 * longest + 0.75))))
+    columns = max(1, min(len(handles), int(width / (0.085 * longest + 0.75))))
     # The legend gets room of its own below the panels, however many methods there are.
-    figure.set_size_inches(width, height + 0.2 * -(-len(labels) // columns))
+    figure.set_size_inches(width, height + 0.2 * -(-len(handles) // columns))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=3.2)
 
 

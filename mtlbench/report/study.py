@@ -11,9 +11,10 @@ from mtlbench import config, studies
 from mtlbench.analysis.load import Run, csv
 from mtlbench.arena import Arena
 from mtlbench.files import write_atomically
+from mtlbench.report.columns import Column, Entry, known
 from mtlbench.report.format import NOTHING, number, with_interval
 from mtlbench.report.style import canvas, save
-from mtlbench.report.tables import Column, Entry, Table, known
+from mtlbench.report.tables import Table
 
 FILE = "study.csv"
 HALF_WIDTH = "_half_width"

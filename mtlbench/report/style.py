@@ -22,6 +22,12 @@ MUTED = "#78828d"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = "osD^vPX*<>"
+FORMATS: dict[str, dict[str, str | None]] = {
+    "svg": {"Date": None, "Creator": "mtlbench"},
+    "png": {"Software": "mtlbench"},
+    "pdf": {"CreationDate": None, "Creator": "mtlbench"},
+}
+"""The files of every picture, with metadata that are the same on every day."""
 
 
 class Look(NamedTuple):
@@ -60,6 +66,7 @@ def canvas(mathematics: bool = False) -> Iterator[None]:
     settings: Any = {
         "svg.hashsalt": "mtlbench",
         "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and takes the page's colour
+        "pdf.fonttype": 42,  # likewise; publishers refuse matplotlib's default, Type 3
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],
         "font.size": 9.5,
@@ -87,24 +94,30 @@ def canvas(mathematics: bool = False) -> Iterator[None]:
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write ``name.svg`` and ``name.png`` into ``folder``: same picture, same bytes, no date."""
-    # The layout takes most of the time: find it once for both files.
+    """Write ``name.svg``, ``name.png`` and ``name.pdf`` into ``folder``: same picture, same bytes, no date."""
+    # The layout takes most of the time: find it once for all files.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    for kind, metadata in (("svg", {"Date": None, "Creator": "mtlbench"}), ("png", {"Software": "mtlbench"})):
+    for kind, metadata in FORMATS.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
         write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
 
 
-def grid(panels: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of ``panels`` axes of ``width`` x ``height`` inches in rows of ``columns``."""
+def grid(panels: int, columns: int, width: float, height: float, shared: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure of ``panels`` axes of ``width`` x ``height`` inches in rows of ``columns``.
+
+    ``shared``: all have the same axes, whose ticks are labelled only where no panel lies between them and the edge.
+    """
     columns = min(columns, panels)
     rows = -(-panels // columns)
     figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared).ravel()
     for spare in axes[panels:]:
         spare.set_visible(False)
+    if shared:
+        for index, ax in enumerate(axes[:panels]):
+            ax.tick_params(labelleft=index % columns == 0, labelbottom=index + columns >= panels)
     return figure, list(axes[:panels])
 
 

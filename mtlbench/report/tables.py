@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from mtlbench.analysis import cost_quality
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, metrics
 from mtlbench.analysis.load import csv
 from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
-from mtlbench.report.format import NOTHING, duration, number, with_interval
+from mtlbench.report import columns as shown
+from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry, Row, of_arena, of_method
 
 COST_GROUP = ["dataset", "architecture", "setting"]
 COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mib"]
-SAME = "≈"
-EQUIVALENT = "≡"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its title, what it means in one sentence, and its title in LaTeX."""
-
-    title: str
-    help: str
-    tex: str
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One cell: its text, the number it is sorted by (None: no number), its CSS class, and bounds to draw."""
-
-    text: str
-    value: float | None = None
-    kind: str = ""
-    low: float | None = None
-    high: float | None = None
+SPENT = ("seconds_per_step_median", "peak_memory_mib", "peak_gpu_memory_mib", "trunk_backward_passes")
+METHOD = Column("method", "The method and the parameters it was run with.", "method")
+ARENA = Column("dataset", "The dataset, and where there are several the network, the track and the optimizer.", "")
 
 
 @dataclass(frozen=True)
 class Table:
-    """The table of one arena."""
+    """The table of one arena, or under the title ``name`` one that ranges over several (``arena`` is None)."""
 
-    arena: Arena
+    arena: Arena | None
     columns: list[Column]
     rows: list[list[Entry]]
     notes: list[str] = field(default_factory=list)
+    name: str = ""
 
     @property
     def title(self) -> str:
-        return self.arena.title
+        return self.name or (self.arena.title if self.arena else "")
 
 
 def costs(results: Path) -> pd.DataFrame | None:
@@ -73,17 +55,70 @@ def spent_in(arena: Arena, cost: pd.DataFrame | None) -> pd.DataFrame | None:
     return cost[(cost[COST_GROUP] == [getattr(arena, name) for name in COST_GROUP]).all(axis=1)].set_index("label")
 
 
-def tables(table: pd.DataFrame, board: pd.DataFrame, cost: pd.DataFrame | None) -> list[Table]:
-    """One :class:`Table` per dataset, from the runs' table, the leaderboard made of it, and the cost."""
-    described = metrics(table)
-    result = []
+def with_costs(
+    board: pd.DataFrame, cost: pd.DataFrame | None, curved: tuple[pd.DataFrame, pd.DataFrame] | None = None
+) -> pd.DataFrame:
+    """``board`` with the columns of ``cost.csv`` and ``times_equal``, the time of a step over equal weighting's.
+
+    ``curved``: the runs' table and their learning curves, for cost beside quality.
+    """
+    if cost is None:
+        return board
+    keys = [*COST_GROUP, "label"]
+    equal = cost[cost["label"] == EQUAL].set_index(COST_GROUP)["seconds_per_step_median"].rename("equal_seconds")
+    spent = cost[[*keys, *(name for name in SPENT if name in cost)]].join(equal, on=COST_GROUP)
+    spent["times_equal"] = spent["seconds_per_step_median"] / spent.pop("equal_seconds")
+    board = board.merge(spent, how="left", on=keys)
+    return board if curved is None else _beside_quality(board, cost, *curved)
+
+
+def _beside_quality(board: pd.DataFrame, cost: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """Add what :mod:`mtlbench.analysis.cost_quality` makes of the learning curves, and ``time_to_equal``."""
+    seconds = cost.set_index([*COST_GROUP, "label"])["seconds_per_step_median"]
+    found = cost_quality.summary(cost_quality.validation_delta_m(table, curves), seconds)
+    equal = found[found["label"] == EQUAL].set_index(GROUP)["epochs_at_equal_time"].rename("equal_epochs")
+    board = board.merge(found, how="left", on=[*GROUP, "label"]).join(equal, on=GROUP)
+    board["time_to_equal"] = board["epochs_to_equal"] * board["times_equal"] / board.pop("equal_epochs")
+    return board
+
+
+def tables(table: pd.DataFrame, board: pd.DataFrame, edges: Mapping[Arena, Mapping[str, str]] = {}) -> list[Table]:
+    """One :class:`Table` per arena, from the runs' table and the leaderboard made of it (see :func:`with_costs`).
+
+    ``edges``: where the best trial of a label lies at the edge of the range that was searched, how.
+    """
+    described, runs = dict(iter(metrics(table).groupby(GROUP))), dict(iter(table.groupby(GROUP)))
+    return [
+        _table(Arena.of(key), part, described[key], runs[key], edges.get(Arena.of(key), {}))
+        for key, part in board.groupby(GROUP, sort=True)
+    ]
+
+
+def details(table: pd.DataFrame, board: pd.DataFrame) -> list[Table]:
+    """Every metric of every task, one :class:`Table` per arena; ``board`` is the leaderboard with all metrics."""
+    described = dict(iter(metrics(table).groupby(GROUP)))
+    found = []
     for key, part in board.groupby(GROUP, sort=True):
-        arena = Arena.of(key)
-        own, runs = arena.among(described), arena.among(table)
-        spent = spent_in(arena, cost)
-        joined = _joined(runs, own["task"].nunique())
-        result.append(_table(arena, part, own, spent, sorted(set(runs["step_size_adapter"]) - {0}), joined))
-    return result
+        columns = [replace(column, main=True) for column in shown.of_metrics(described[key])]
+        own = part.to_dict("records")
+        rows = [[of_method(row["label"]), *cells] for row, cells in zip(own, shown.entries(own, columns), strict=True)]
+        found.append(Table(Arena.of(key), [METHOD, *columns], rows))
+    return found
+
+
+def of_label(label: str, rows: Sequence[Row]) -> Table:
+    """The leaderboard's rows of one label under the titles of their arenas; without the tasks' metrics."""
+    columns = shown.present([*shown.QUALITY, *shown.AUDIT, *shown.COST, *shown.RUNS], rows)
+    return across_arenas(f"Results of {label}", columns, rows)
+
+
+def across_arenas(name: str, columns: list[Column], rows: Sequence[Row]) -> Table:
+    """A table whose rows are arenas; nothing is best in it, as each row is another race."""
+    cells = [
+        [of_arena(Arena(*(row[key] for key in GROUP))), *(column.show(row, column.name) for column in columns)]
+        for row in rows
+    ]
+    return Table(None, [ARENA, *columns], cells, name=name)
 
 
 def _joined(runs: pd.DataFrame, tasks: int) -> list[tuple[str, str, str]]:
@@ -94,126 +129,26 @@ def _joined(runs: pd.DataFrame, tasks: int) -> list[tuple[str, str, str]]:
 
 
 def _table(
-    arena: Arena,
-    board: pd.DataFrame,
-    described: pd.DataFrame,
-    cost: pd.DataFrame | None,
-    rates: list[float],
-    equivalent: list[tuple[str, str, str]],
+    arena: Arena, board: pd.DataFrame, described: pd.DataFrame, runs: pd.DataFrame, edges: Mapping[str, str]
 ) -> Table:
-    shown = [
-        metric for metric in described.itertuples(index=False) if f"{metric.task}.{metric.metric}" in board.columns
-    ]
-    columns = [
-        Column("method", "The method and the parameters it was run with.", "method"),
-        Column("Δm", "Mean relative change against single-task networks; lower is better.", r"$\Delta_m$", "%"),
-        Column(
-            "Δm − equal",
-            "Difference of Δm to equal weighting, paired by seed; ≈ where the interval holds 0.",
-            r"$\Delta_m - \Delta_m^{\mathrm{equal}}$",
-            "%",
-        ),
-        Column("mean rank", "Mean rank over the tasks' main metrics; 1 is best, ties share.", "mean rank"),
-    ]
-    for metric in shown:
-        arrow, tex_arrow = ("↑", r"$\uparrow$") if metric.higher_is_better else ("↓", r"$\downarrow$")
-        name = f"{metric.task} {metric.metric}"
-        better = "higher" if metric.higher_is_better else "lower"
-        unit = f" [{metric.unit}]" if metric.unit else ""
-        help_text = f"{metric.metric}{unit} of task {metric.task} on the test split; {better} is better."
-        columns.append(Column(f"{name} {arrow}", help_text, f"{tex(name)} {tex_arrow}"))
-    columns += [
-        Column(
-            "conflict",
-            "Share of task pairs whose gradients conflict, above the noise floor (the share among "
-            "gradients of the same task on two halves of a batch).",
-            "conflict",
-        ),
-        Column("ascent", "Share of the audited steps whose update makes some task worse to first order.", "ascent"),
-        Column(
-            "stationarity",
-            "Distance from Pareto stationarity, ‖u*‖² / min Gᵢᵢ, median over a run: 0 is stationary.",
-            "stationarity",
-        ),
-        Column("worst gap", "Largest certified gap of the inner solver, relative to min Gᵢᵢ.", "worst gap"),
-    ]
-    if cost is not None:
-        columns += [
-            Column("step", "Median time of one training step, measured apart from training.", "step"),
-            Column("memory", "Peak memory while stepping.", "memory", "MiB"),
-        ]
-    columns.append(Column("runs", "Runs that ended, of those started.", "runs"))
-    best = _best(board, shown)
+    of_tasks = shown.of_metrics(described[described["main"]])
+    own = board.to_dict("records")
+    columns = shown.present([*shown.QUALITY, *of_tasks, *shown.AUDIT, *shown.COST, *shown.RUNS], own)
+    equivalent = _joined(runs, described["task"].nunique())
     marked = {label for one, other, _ in equivalent for label in (one, other)}
-    rows = [_row(row, shown, cost, best, row["label"] in marked) for row in board.to_dict("records")]
-    notes = _notes(board, rates)
+
+    def name(label: str) -> Entry:
+        return of_method(label, *(mark for mark, on in ((EQUIVALENT, label in marked), (EDGE, edges.get(label))) if on))
+
+    rows = [[name(row["label"]), *cells] for row, cells in zip(own, shown.entries(own, columns), strict=True)]
+    notes = _notes(board, sorted(set(runs["step_size_adapter"]) - {0}))
     if equivalent:
         pairs = ", ".join(f"{one} and {other} ({relation})" for one, other, relation in equivalent)
         notes.append(f"{EQUIVALENT}: one method under two names, by the atlas of equivalences: {pairs}.")
-    return Table(arena, columns, rows, notes)
-
-
-def _row(
-    row: dict[str, Any], shown: list[Any], cost: pd.DataFrame | None, best: dict[str, float], equivalent: bool
-) -> list[Entry]:
-    reference = row["label"] == SINGLE_TASK
-    name = f"{row['label']} {EQUIVALENT}" if equivalent else row["label"]
-    change = "0 (reference)" if reference and row["seeds"] else ""
-    entries = [
-        Entry(name, None, "reference" if reference else "equal" if row["label"] == EQUAL else ""),
-        _interval(row, "delta_m", best, change),
-        _against_equal(row),
-        _interval(row, "mean_rank", best),
-    ]
-    entries += [_interval(row, f"{metric.task}.{metric.metric}", best) for metric in shown]
-    entries += [
-        _interval(row, "excess_conflict", {}),
-        *(
-            Entry(number(row[name], 2), known(row[name]))
-            for name in ("update_conflict_rate", "median_stationarity", "worst_gap")
-        ),
-    ]
-    if cost is not None:
-        entries += _cost(row["label"], cost)
-    text = f"{row['done']}/{row['runs']}"
-    broken = [f"{row[kind]} {kind}" for kind in ("diverged", "failed") if row[kind]]
-    entries.append(Entry(f"{text} ({', '.join(broken)})" if broken else text, row["done"], "broken" if broken else ""))
-    return entries
-
-
-def _interval(row: dict[str, Any], name: str, best: dict[str, float], text: str = "") -> Entry:
-    mean, half = row[name], row[f"{name}_half_width"]
-    kind = "best" if row["label"] != SINGLE_TASK and best.get(name) == mean else ""
-    bounds = (None, None) if math.isnan(half) else (mean - half, mean + half)
-    return Entry(text or with_interval(mean, half), known(mean), kind, *bounds)
-
-
-def _against_equal(row: dict[str, Any]) -> Entry:
-    mean, half = row["delta_m_vs_equal"], row["delta_m_vs_equal_half_width"]
-    text = with_interval(mean, half)
-    if math.isnan(half):
-        return Entry(text, known(mean))
-    if abs(mean) <= half:
-        return Entry(f"{SAME} {text}", mean, "same", mean - half, mean + half)
-    return Entry(text, mean, "better" if mean < 0 else "worse", mean - half, mean + half)
-
-
-def _cost(label: str, cost: pd.DataFrame) -> list[Entry]:
-    if label not in cost.index:
-        return [Entry(NOTHING), Entry(NOTHING)]
-    row = cost.loc[label]
-    seconds, memory = float(row["seconds_per_step_median"]), float(row["peak_memory_mib"])
-    return [Entry(duration(seconds), known(seconds)), Entry(number(memory), known(memory))]
-
-
-def _best(board: pd.DataFrame, shown: list[Any]) -> dict[str, float]:
-    """The best mean of each column among the multi-task methods whose runs all ended."""
-    whole = board[(board["method"] != SINGLE_TASK) & (board["done"] == board["runs"])]
-    best = {name: whole[name].min() for name in ("delta_m", "mean_rank")}
-    for metric in shown:
-        name = f"{metric.task}.{metric.metric}"
-        best[name] = whole[name].max() if metric.higher_is_better else whole[name].min()
-    return best
+    if any(edges.get(label) for label in board["label"]):
+        found = ", ".join(f"{label} ({edges[label]})" for label in board["label"] if edges.get(label))
+        notes.append(f"{EDGE}: the best trial lies at the edge of the range that was searched: {found}.")
+    return Table(arena, [METHOD, *columns], rows, notes)
 
 
 def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:
@@ -241,17 +176,3 @@ def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:
             "Runs that diverged or failed count as worst in ranks; means of metrics are over the runs that ended."
         )
     return notes
-
-
-def known(value: float) -> float | None:
-    """``value``, or None where there is no number."""
-    return None if math.isnan(value) else float(value)
-
-
-def tex(text: str) -> str:
-    """``text`` safe inside a LaTeX table."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {character: "\\" + character for character in "&%$#_{}"}
-    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "−": "$-$", "≈": r"$\approx$"}
-    special |= {"≡": r"$\equiv$", "–": "--", "µ": r"\textmu{}", "Δ": r"$\Delta$", "∞": r"$\infty$"}
-    return "".join(special.get(character, character) for character in text)

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from mtlbench.report.bars import bar, limits
 from mtlbench.report.format import duration, number
 
 
@@ -28,7 +29,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration}
+    environment.filters |= {"number": number, "duration": duration, "limits": limits, "bar": bar}
     environment.globals["include_raw"] = _include_raw
     return environment
 

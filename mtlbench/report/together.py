@@ -10,11 +10,10 @@ from mtlbench.analysis.coverage import published
 from mtlbench.analysis.overall import TOGETHER, overall
 from mtlbench.analysis.robust import FEWEST
 from mtlbench.arena import Arena
+from mtlbench.report.columns import SAME, Column, Entry, known, of_method
 from mtlbench.report.format import fixed, number, with_interval
-from mtlbench.report.tables import SAME, Column, Entry, Table, known
+from mtlbench.report.tables import Table
 
-HIGHEST = 1e308
-"""Where infinity is sorted: a page knows no infinite number."""
 DELTA_M = "delta_m."
 COLUMNS = {
     "delta_m": Column("Δm", "Mean over the datasets of Δm; lower is better.", r"$\Delta_m$", "%"),
@@ -64,8 +63,9 @@ def _table(track: str, setting: str, board: pd.DataFrame) -> Table:
         entries = [_entry(row, name) for name in shown] + [Entry(number(row[name]), known(row[name])) for name in each]
         broken = int(row["broken"])
         last = Entry(f"{broken}/{row['runs']}", broken, "broken" if broken else "")
-        rows.append([Entry(row["label"], None, "equal" if row["label"] == "equal" else ""), *entries, last])
-    return Table(Arena("all datasets", "hard_sharing", track, setting), columns, rows, _notes(board))
+        rows.append([of_method(row["label"]), *entries, last])
+    title = Arena("all datasets", "hard_sharing", track, setting).title
+    return Table(None, columns, rows, _notes(board), title)
 
 
 def _entry(row: dict[str, Any], name: str) -> Entry:
@@ -74,7 +74,7 @@ def _entry(row: dict[str, Any], name: str) -> Entry:
         return Entry(number(mean))
     text, verdict = with_interval(mean, half), row["against_equal"] if name == "delta_m_vs_equal" else ""
     bounds = (None, None) if pd.isna(half) else (mean - half, mean + half)
-    return Entry(f"{SAME} {text}" if verdict == "same" else text, min(mean, HIGHEST), verdict, *bounds)
+    return Entry(f"{SAME} {text}" if verdict == "same" else text, known(mean), verdict, *bounds)
 
 
 def _notes(board: pd.DataFrame) -> list[str]:

@@ -119,7 +119,7 @@ def keep(results: Path) -> None:
 
 
 def write(results: Path) -> None:
-    """Draw the paths in ``toy.json``, computed first where it is missing, into ``plots/toy.svg`` and ``toy.png``.
+    """Draw the paths in ``toy.json``, computed first where it is missing, into ``plots/toy`` as svg, png and pdf.
 
     Raises :class:`~mtlbench.errors.InputError` where the file is cut.
     """
@@ -137,16 +137,17 @@ def write(results: Path) -> None:
 def draw(found: Paths) -> Figure:
     """One panel per method: contours of the mean loss, the Pareto set, and the paths from :data:`STARTS`."""
     names = sorted(found, key=lambda name: (name != "equal", name))
-    figure, axes = grid(len(names), 3, 3.1, 2.5)
-    look, front, mesh = looks(names), pareto_set(), _mesh()
+    few = len(names) <= 12
+    figure, axes = grid(len(names), *((3, 3.1, 2.5) if few else (5, 1.9, 1.6)))
+    look, front, mesh = looks(names), pareto_set(), _mesh(81 if few else 25)
     for ax, name in zip(axes, names, strict=True):
         ax.set_title(name)
         ax.grid(visible=False)
         ax.set_xticks([])
         ax.set_yticks([])
-        ax.contour(*mesh, levels=14, colors=GRID, linewidths=0.7)
-        ax.plot(*front.T, color=MUTED, linewidth=5, alpha=0.45, solid_capstyle="round")
-        _paths(ax, found[name], look[name].colour)
+        ax.contour(*mesh, levels=9 if few else 5, colors=GRID, linewidths=0.7)
+        ax.plot(*front[::8].T, color=MUTED, linewidth=5, alpha=0.45, solid_capstyle="round")
+        _paths(ax, found[name], look[name].colour, every=1 if few else 3)
         ax.set_xlim(*BOX[:2])
         ax.set_ylim(*BOX[2:])
     handles = [
@@ -158,17 +159,18 @@ def draw(found: Paths) -> Figure:
     return figure
 
 
-def _paths(ax: Axes, found: list[list[list[float]]] | str, colour: str) -> None:
+def _paths(ax: Axes, found: list[list[list[float]]] | str, colour: str, every: int) -> None:
+    """The paths, each by one in ``every`` of its points and its last."""
     if isinstance(found, str):
         ax.text(0.5, 0.5, found, transform=ax.transAxes, ha="center", va="center", wrap=True, fontsize=8)
         return
     for points in found:
-        path = np.array(points)
+        path = np.array([*points[:-1:every], points[-1]])
         ax.plot(*path.T, color=colour, linewidth=1.4)
         ax.plot(*path[0], color=colour, marker="o", markerfacecolor="none", markersize=5)
         ax.plot(*path[-1], color=colour, marker="o", markersize=5.5, zorder=3)
 
 
-def _mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    a, b = np.meshgrid(np.linspace(*BOX[:2], 161), np.linspace(*BOX[2:], 121))
+def _mesh(resolution: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    a, b = np.meshgrid(np.linspace(*BOX[:2], resolution), np.linspace(*BOX[2:], resolution))
     return a, b, np.log1p(losses(np.stack([a, b], axis=-1)).mean(axis=0))

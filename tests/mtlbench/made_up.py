@@ -180,3 +180,29 @@ def _write_verdict(folder: Path) -> None:
     times = [(a, f, k, 1.5 * k, 1e-12) for a in names for f in families for k in (2, 16)]
     columns = ["algorithm", "family", "size", "median_us", "relative_gap"]
     pd.DataFrame(times, columns=columns).to_csv(folder / "timing.csv", index=False)
+
+
+def trials(results: Path) -> pd.DataFrame:
+    """Three trials of every label in ``results``; the first is chosen, and mgda's lies at the edge everywhere."""
+    runs = pd.read_csv(results / "cost.csv")[["dataset", "label"]]
+    rows = [
+        {
+            "dataset": dataset,
+            "architecture": "hard_sharing",
+            "track": "out_of_the_box",
+            "setting": "",
+            "label": label,
+            "trial": trial,
+            "learning_rate": 10.0**-trial,
+            "weight_decay": 1e-4,
+            "parameters": json.dumps({"alpha": 0.5 * trial} if trial else {}),
+            "seeds": 1,
+            "status": "diverged" if trial == 2 and label == "unit_gradient" else "done",
+            "score": np.nan if trial == 2 and label == "unit_gradient" else float(trial),
+            "chosen": trial == 0,
+            "edge": "learning_rate low" if label == "mgda" and trial == 0 else "",
+        }
+        for dataset, label in runs.itertuples(index=False)
+        for trial in range(3)
+    ]
+    return pd.DataFrame(rows)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def write_page(folder: Path) -> str:
     """Write the page again without drawing the pictures again; returns its text."""
     records = load.read(folder)
     table = load.table(records)
-    return html.write(folder, records, table, analysis.leaderboard(table)).read_text(encoding="utf-8")
+    return html.write(folder, records, table, analysis.leaderboard(table, all_metrics=True)).read_text(encoding="utf-8")
 
 
 class _Page(HTMLParser):
@@ -95,10 +96,11 @@ class TestTables:
         header = (results / "leaderboard.csv").read_text().splitlines()[0]
         assert "seconds" not in header
         assert "memory" not in header
-        for kind in ("md", "tex", "html"):
+        for kind in ("md", "html"):
             text = (results / f"leaderboard.{kind}").read_text()
             assert "6.00 ms" in text
             assert "memory" in text
+        assert r"$\times$ equal" in (results / "leaderboard.tex").read_text()
 
     def test_csv_depends_neither_on_time_nor_on_the_order_of_the_runs(self, results: Path, tmp_path: Path) -> None:
         turned = build_results(tmp_path / "sample")
@@ -124,6 +126,15 @@ class TestTables:
             assert r"\toprule" in table
             assert len(rows) == 1 + len(METHODS)
             assert {line.count(" & ") + 1 for line in rows} == {columns}
+
+    @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+    def test_latex_compiles_with_booktabs_alone(self, results: Path, tmp_path: Path) -> None:
+        text = (results / "leaderboard.tex").read_text()
+        document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{text}\end{{document}}"
+        (tmp_path / "paper.tex").write_text(document)
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
 
     def test_one_seed_has_no_interval_and_says_so(self, tmp_path: Path) -> None:
         folder = build_results(tmp_path / "single", seeds=(0,))
@@ -163,7 +174,7 @@ class TestPage:
     def test_summary_says_what_the_intervals_say(self, results: Path) -> None:
         text = (results / "report.html").read_text()
         summary = text[text.index('id="summary"') : text.index('id="leaderboard"')]
-        digits = summary[: summary.index("<h3>scales")]
+        digits = summary[summary.index(">digits</a>") : summary.index(">scales</a>")]
         assert "mgda has the lowest Δm" in digits
         assert "better than single-task networks" in digits
         assert "Cannot be told apart from equal weighting: &lt;script&gt;" in digits
@@ -172,7 +183,8 @@ class TestPage:
     def test_holds_every_picture(self, results: Path) -> None:
         names = {path.stem for path in (results / "plots").glob("*.svg")}
         assert {"leaderboard", "toy", "story", "solvers_gap", "curves-digits-hard_sharing"} <= names
-        assert {path.stem for path in (results / "plots").glob("*.png")} == names
+        for kind in ("png", "pdf"):
+            assert {path.stem for path in (results / "plots").glob(f"*.{kind}")} == names
         assert (results / "report.html").read_text().count("<svg") == len(names)
 
     def test_the_story_stands_in_the_solver_chapter_with_a_caption_for_every_panel(self, results: Path) -> None:

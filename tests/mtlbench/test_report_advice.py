@@ -48,7 +48,7 @@ def test_without_a_reference_nothing_is_said(tmp_path_factory: pytest.TempPathFa
 def test_the_leaderboard_marks_rows_that_are_one_method_under_two_names(tmp_path: Path) -> None:
     effects = {"single_task": 0.0, "equal": 0.05, "gls": 0.1, "running_loss": 0.11, "imtl_g": 0.02, "config": 0.03}
     table = load.runs(build_results(tmp_path / "results", effects | {"unit_gradient": 0.2}))
-    digits, scales = tables.tables(table, leaderboard(table), None)
+    digits, scales = tables.tables(table, leaderboard(table))
 
     def marked(board: tables.Table) -> set[str]:
         return {row[0].text for row in board.rows if "≡" in row[0].text}

@@ -8,9 +8,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from mtlbench.report.format import duration, listing, number, with_interval
+from mtlbench.report.format import duration, listing, number, tex, with_interval
 from mtlbench.report.style import canvas, looks
-from mtlbench.report.tables import tex
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""The parts of the report's pages: columns, bars, formulas, addresses, pictures of sixty methods, and trials."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import build_results, trials
+
+from mtlbench import methods
+from mtlbench.analysis import budget, load
+from mtlbench.analysis.leaderboard import leaderboard, metrics
+from mtlbench.arena import Arena
+from mtlbench.methods.method import Method
+from mtlbench.report import appendix, bars, formula, pages, plots, style, summary, tables
+from mtlbench.report.columns import Column, Entry, entries, interval, present
+from mtlbench.report.trials import edges
+
+pytestmark = pytest.mark.xdist_group("report")
+
+
+class TestTrials:
+    def test_the_expected_best_is_the_mean_over_all_orders(self) -> None:
+        scores = np.random.default_rng(0).normal(size=6)
+        orders = np.array(list(itertools.permutations(scores)))
+        expected = np.minimum.accumulate(orders, axis=1).mean(axis=0)
+        np.testing.assert_allclose(budget.expected_best(scores), expected, rtol=1e-12)
+
+    def test_a_trial_without_an_end_counts_as_the_worst_of_all(self) -> None:
+        rows = [("a", "done", 1.0), ("a", "diverged", np.nan), ("b", "done", 9.0), ("c", "failed", np.nan)]
+        found = budget.curves(pd.DataFrame(rows, columns=["label", "status", "score"]))
+        assert found["label"].tolist() == ["a", "a", "b"]
+        assert found["score"].tolist() == [5.0, 1.0, 9.0]
+
+    def test_the_edge_is_told_in_the_table_and_in_words(self, tmp_path: Path) -> None:
+        folder = build_results(tmp_path / "r", {"single_task": 0.0, "equal": 0.05, "mgda": -0.04}, seeds=(0, 1))
+        table, found = load.runs(folder), edges(trials(folder))
+        board = leaderboard(table)
+        arena = Arena("digits", "hard_sharing")
+        assert found[arena] == {"mgda": "learning_rate low"}
+        digits, _ = tables.tables(table, tables.with_costs(board, tables.costs(folder)), found)
+        assert [row[0].text for row in digits.rows] == ["single_task", "mgda ⇥", "equal"]
+        said = dict(summary.sentences(table, tables.with_costs(board, tables.costs(folder)), found))[arena]
+        assert any("at the edge of the range searched" in line and "mgda (learning_rate low)" in line for line in said)
+        assert any("a step takes 1.5 times as long as with equal weighting" in line for line in said)
+
+
+class TestColumns:
+    def test_a_column_is_shown_where_its_numbers_are_and_its_best_is_marked(self) -> None:
+        rows = [
+            {"label": "single_task", "done": 2, "runs": 2, "score": 0.1},
+            {"label": "a", "done": 2, "runs": 2, "score": 0.5},
+            {"label": "b", "done": 2, "runs": 2, "score": 0.4},
+            {"label": "c", "done": 1, "runs": 2, "score": 0.2},
+        ]
+        wanted = [Column("s", "", "", "", "score", best="lowest"), Column("t", "", "", "", "elsewhere")]
+        (column,) = present(wanted, rows)
+        assert [cell.kind for (cell,) in entries(rows, [column])] == ["", "", "best", ""]
+
+    def test_bars_lie_where_the_intervals_do(self) -> None:
+        column = Column("s", "", "")
+        cells = [Entry("x", 0.0, "", low, low + 1) for low in (0.0, 1.0, 3.0)]
+        table = tables.Table(None, [column], [[cell] for cell in cells])
+        (limits,) = bars.limits(table)
+        assert limits == (0.0, 4.0)
+        # A background of width 25 % at position p starts 0.75 p from the left.
+        assert [str(bars.bar(cell, limits)) for cell in cells] == [
+            f'<i style="--p:{place};--w:25"></i>' for place in (0, 33, 100)
+        ]
+        assert bars.bar(Entry("–"), limits) == ""
+
+    def test_one_method_far_out_does_not_squeeze_the_others(self) -> None:
+        cells = [[Entry("x", 0.0, "", low, low + 1)] for low in (*range(9), 1e6)]
+        (limits,) = bars.limits(tables.Table(None, [Column("s", "", "")], cells))
+        assert limits is not None
+        assert limits[1] < 30
+        assert interval({"label": "a", "m": 1.0, "m_half_width": 0.5}, "m") == Entry("1.00 ± 0.50", 1.0, "", 0.5, 1.5)
+
+
+class TestFormulas:
+    @pytest.mark.parametrize("name", methods.built_in())
+    def test_every_method_shows_its_formula(self, name: str) -> None:
+        page = formula.of(methods.get(name))
+        assert "<math" in page
+        assert "\\" not in page.replace("\\(", "")
+
+    def test_what_is_not_latex_is_shown_as_it_is(self) -> None:
+        assert formula._formula(r".. math:: \frac{1}{") == r"<pre>\frac{1}{</pre>"
+        assert "<script" not in formula._formula(r".. math:: \text{<script>alert(1)</script>}")
+        assert formula._paragraph("see :mod:`a.b` & ``<i>``") == (
+            "<p>see <code>a.b</code> &amp; <code>&lt;i&gt;</code></p>"
+        )
+
+
+def test_names_that_look_alike_get_addresses_of_their_own() -> None:
+    found = pages.addresses("method", ["a b", "a-b", "<>", "mgda"])
+    assert found["method/mgda"] == "/method/mgda"
+    assert len(set(found.values())) == 4
+    assert all(" " not in address and "<" not in address for address in found.values())
+
+
+def test_promises_are_told_as_declared() -> None:
+    for name in methods.built_in():
+        method: Method = methods.get(name)
+        said = dict(pages._promises(method))
+        assert said["No task's loss rises to first order"].startswith("yes") == method.promises.non_conflicting
+        assert said["The order of the tasks does not matter"] == ("yes" if method.promises.permutation else "no")
+
+
+def test_pictures_of_sixty_methods_name_the_leading_ones_and_count_the_others(tmp_path: Path) -> None:
+    labels = {"single_task": 0.0, "equal": 0.05} | {f"m{index:02}": 0.01 * index for index in range(58)}
+    folder = build_results(tmp_path / "r", labels, seeds=(0,))
+    records = load.read(folder)
+    table, curves = load.table(records), load.curves(records)
+    board = leaderboard(table)
+    own = board[board["dataset"] == "digits"]
+    shown = plots.leading(own["label"])
+    assert shown == ["single_task", "equal", *(f"m{index:02}" for index in range(6))]
+    described = metrics(table)[lambda frame: (frame["dataset"] == "digits") & frame["main"]]
+    with style.canvas():
+        figure = plots.learning_curves(curves[curves["dataset"] == "digits"], described, style.looks(shown), shown)
+        rows = plots.leaderboard(own, style.looks(own["label"])).axes[0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*shown, "52 other methods"]
+    assert len(rows.get_yticks()) == plots.ROWS
+    assert rows.get_title(loc="left") == "digits (24 of 60 methods)"
+
+
+def test_the_appendix_has_every_digest(tmp_path: Path) -> None:
+    folder = build_results(tmp_path / "r", {"single_task": 0.0, "equal": 0.05}, seeds=(0, 1))
+    for path in folder.rglob("run.json"):
+        run = json.loads(path.read_text())
+        run["provenance"] |= {"data": f"data-{run['dataset']}-{run['seed']}", "code": f"code-{run['label']}"}
+        path.write_text(json.dumps(run))
+    facts = dict(appendix.facts(load.read(folder)))
+    assert dict(facts["Data digests"])["digits"] == ["seed 0: data-digits-0", "seed 1: data-digits-1"]
+    assert facts["Code digests"] == [("equal", ["code-equal"]), ("single_task", ["code-single_task"])]
+    assert dict(facts["Software and hardware"])["commit"] == ["0123456789abcdef"]
