@@ -55,7 +55,7 @@ def test_foreign_rows_stand_below_ours_and_change_nothing_of_them(trained: Path,
 def test_delta_m_of_a_foreign_row_is_unpaired(trained: Path, theirs: Path, tmp_path: Path) -> None:
     foreign.write(trained, [theirs], tmp_path / "out")
     row = pd.read_csv(tmp_path / "out" / "leaderboard.csv").set_index("label").loc["mgda [doe2024]"]
-    table, _ = leaderboard.computed(trained)
+    table = leaderboard.computed(trained).table
     single = table[(table["label"] == "single_task") & (table["split"] == "test")]
     own, base, sign = wide(pd.read_csv(theirs).query("method == 'mgda'")), wide(single), directions(single)
     # Δm by hand: the mean over tasks of the mean over their metrics, relative to single-task means.

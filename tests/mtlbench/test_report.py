@@ -44,7 +44,8 @@ def write_page(folder: Path) -> str:
     """Write the page again without drawing the pictures again; returns its text."""
     records = load.read(folder)
     table = load.table(records)
-    return html.write(folder, records, table, analysis.leaderboard(table, all_metrics=True)).read_text(encoding="utf-8")
+    board, curves = analysis.leaderboard(table, all_metrics=True), load.curves(records)
+    return html.write(folder, records, table, board, curves).read_text(encoding="utf-8")
 
 
 class _Page(HTMLParser):

@@ -54,8 +54,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # The pictures of the page; the other formats are tested elsewhere.
         patch.setattr("mtlbench.report.style.FORMATS", {"svg": FORMATS["svg"]})
         plots.write(folder / "plots", board, analysis.metrics(table), curves, load.audits(records))
-        trials.write(folder / "plots", trials.read(folder), board)
-        return html.write(folder, records, table, board)
+        trials.write(folder / "plots", load.trials(folder), board)
+        return html.write(folder, records, table, board, curves)
 
 
 class Page:
@@ -122,10 +122,10 @@ def test_words_and_lists_narrow_the_tables(page: Page) -> None:
 
 
 def test_other_columns_are_shown_when_asked_for(page: Page) -> None:
-    memory = page.tab.locator(f"{BOARD} th", has_text="memory")
+    memory = page.tab.locator(f"{BOARD} th", has_text="trimmed")
     assert not memory.is_visible()
     page.tab.get_by_text("More columns").click()
-    page.tab.get_by_label("memory").check()
+    page.tab.get_by_label("trimmed").check()
     assert memory.is_visible()
     assert "306" in page.tab.locator(f"{BOARD} tbody tr", has_text="method_00").inner_text()
 

@@ -52,10 +52,10 @@ class TestTrials:
 class TestColumns:
     def test_a_column_is_shown_where_its_numbers_are_and_its_best_is_marked(self) -> None:
         rows = [
-            {"label": "single_task", "done": 2, "runs": 2, "score": 0.1},
-            {"label": "a", "done": 2, "runs": 2, "score": 0.5},
-            {"label": "b", "done": 2, "runs": 2, "score": 0.4},
-            {"label": "c", "done": 1, "runs": 2, "score": 0.2},
+            {"label": "single_task", "method": "single_task", "done": 2, "runs": 2, "score": 0.1},
+            {"label": "a", "method": "a", "done": 2, "runs": 2, "score": 0.5},
+            {"label": "b", "method": "b", "done": 2, "runs": 2, "score": 0.4},
+            {"label": "c", "method": "c", "done": 1, "runs": 2, "score": 0.2},
         ]
         wanted = [Column("s", "", "", "", "score", best="lowest"), Column("t", "", "", "", "elsewhere")]
         (column,) = present(wanted, rows)

@@ -93,7 +93,7 @@ def test_the_report_names_it(tiny, tiny_cell, tmp_path):
         written.write(results)
         records = load.read(results)
         table = load.table(records)
-        page = html.write(results, records, table, leaderboard(table)).read_text(encoding="utf-8")
+        page = html.write(results, records, table, leaderboard(table), load.curves(records)).read_text(encoding="utf-8")
         note = "The step size was adapted during training, by exponentiated gradient at rate 0.05"
         for text in (results.joinpath("leaderboard.md").read_text(encoding="utf-8"), page):
             assert (note in text) == adapted
