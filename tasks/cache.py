@@ -128,10 +128,12 @@ def _read(path: Path, key: str) -> Splits | None:
             return None
     except FileNotFoundError:
         return None
-    except (OSError, KeyError, SafetensorError) as error:
-        log.warning("%s is damaged, the data are built again: %s", path, error)
+    except (OSError, KeyError, SafetensorError, RuntimeError) as error:
+        # RuntimeError: torch opens the file once more to map it, and another process may have replaced it meanwhile.
+        log.warning("%s cannot be used, the data are built again: %s", path, error)
         return None
-    return Splits(*(_split(name, tensors) for name in _SPLITS), digest=metadata["digest"])
+    train, validation, test = (_split(name, tensors) for name in _SPLITS)
+    return Splits(train, validation, test, metadata["digest"])
 
 
 def _split(name: str, tensors: Mapping[str, Tensor]) -> Split:

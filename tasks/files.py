@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import math
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def locate(source: Source, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def verify(source: Source, paths: dict[str, Path]) -> None:
+def verify(source: Source, paths: Mapping[str, Path]) -> None:
     """Check size and sha256 of every file; raises :class:`DatasetError` at the first that is not the right one."""
     for file in source.files:
         found = problem(file, paths[file.name], source.home)
