@@ -22,7 +22,7 @@ Progress = Callable[[str], AbstractContextManager[Show]]
 
 
 class _WrongFile(Exception):
-    """What arrived is not the file, or not an archive that holds it."""
+    """What arrived has not the sha256 of the file."""
 
 
 def folder_of(dataset: MultiTaskDataset, data_dir: Path | None) -> Path:
@@ -47,7 +47,8 @@ def fetch(dataset: MultiTaskDataset, data_dir: Path | None, seconds: float, prog
             for file in source.files:
                 if _wrong(source, file, folder):  # still: another process may have fetched it meanwhile
                     _fetch(source, file, folder, seconds, progress)
-                unpack.unpack(folder / file.name, (folder / file.name).parent, file.unpack)
+                if file.unpack:
+                    unpack.unpack(folder / file.name, (folder / file.name).parent, file.unpack)
             for archive in {_archive(url, folder) for file in source.files if file.member for url in _addresses(file)}:
                 archive.unlink(missing_ok=True)
     except OSError as error:
@@ -67,6 +68,8 @@ def _fetch(source: Source, file: SourceFile, folder: Path, seconds: float, progr
             return
         except RequestException as error:
             failures.append(f"{url} {reason(error)}")
+        except DatasetError as error:
+            failures.append(f"{url} holds no archive of it: {error}")
         except _WrongFile as error:
             wrong = True
             failures.append(f"{url} {error}")
@@ -105,10 +108,8 @@ def _from_archive(file: SourceFile, url: str, path: Path, folder: Path, seconds:
         if found:
             raise _WrongFile(f"holds another {file.member}: it {found}")
         unchecked.replace(path)
-    except BaseException as error:
+    except BaseException:
         archive.unlink(missing_ok=True)
-        if isinstance(error, DatasetError):
-            raise _WrongFile(f"holds no archive of it: {error}") from None
         raise
     finally:
         unchecked.unlink(missing_ok=True)
