@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from mtlbench.tasks import DatasetError
@@ -105,8 +105,9 @@ def _reader(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _check(archive: Path, name: str, folder: Path, plain: bool) -> None:
-    # Resolved, so that a link that lies in the folder already leads nowhere else either.
-    if "\\" in name or not (folder / name).resolve().is_relative_to(folder.resolve()):
+    # Resolved as well, so that a link that lies in the folder already leads nowhere else either.
+    climbs = "\\" in name or ".." in PurePosixPath(name).parts
+    if climbs or not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise DatasetError(f"{archive} is refused: its member {name!r} climbs out of the folder")
     if not plain:
         raise DatasetError(f"{archive} is refused: its member {name!r} is a link or a device, not a file")
