@@ -15,7 +15,7 @@ from mtlbench.training.cell import run_seed
     [
         ("train", "inputs", torch.nan, "the training inputs have numbers that are not finite in 1 of 70 samples"),
         ("test", "c", 3, "the test targets of task 'c' hold the label 3, but labels lie between 0 and 2"),
-        ("validation", "a", torch.nan, "the validation split has no sample with a label of task 'a'"),
+        ("validation", "c", -100, "the validation split has no sample with a label of task 'c'"),
     ],
 )
 def test_it_is_refused_before_training(tiny, tiny_cell, tmp_path, monkeypatch, split, where, value, message):
