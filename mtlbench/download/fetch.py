@@ -74,7 +74,7 @@ def _fetch(source: Source, file: SourceFile, folder: Path, seconds: float, progr
             wrong = True
             failures.append(f"{url} {error}")
     missing = [file for file in source.files if _wrong(source, file, folder)]
-    listed = ", ".join(f"{f.name} ({f.bytes} bytes, sha256 {f.sha256})" for f in missing)
+    listed = ", ".join(f"{f.name} ({f.bytes} bytes, sha256 {f.sha256}, {f.url})" for f in missing)
     kind = CheckFailed if wrong else InputError
     raise kind(
         f"{file.name} could not be fetched: {'; '.join(failures)}; try again, or put the files of {source.home} into "
@@ -84,7 +84,7 @@ def _fetch(source: Source, file: SourceFile, folder: Path, seconds: float, progr
 
 def _retrieve(url: str, sha256: str | None, path: Path, size: int | None, seconds: float, show: Show) -> None:
     part = path.with_name(f".{path.name}.part")
-    resumed = part.exists()
+    resumed = part.exists() and part.stat().st_size > 0
     path.parent.mkdir(parents=True, exist_ok=True)
     downloader = Resuming(part, size, seconds, show)
     try:
