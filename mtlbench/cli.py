@@ -1,5 +1,5 @@
-"""The command line: ``mtlbench list | train | validate | check | new | leaderboard | report | gramians``, its steps,
-and ``plan | verify | compare | reproduce``.
+"""The command line: ``mtlbench list | train | validate | check | new | leaderboard | report | data | gramians``,
+its steps, and ``plan | verify | compare | reproduce``.
 
 Wrong input ends in one sentence on standard error and exit status 2, a failed check in 1. Heavy libraries are
 imported by the command that needs them, so ``mtlbench list`` answers at once.
@@ -79,6 +79,7 @@ def _input_errors() -> tuple[type[ValueError], ...]:
 def _parser() -> argparse.ArgumentParser:
     from mtlbench import new, pipeline
     from mtlbench.cards import command as cards
+    from mtlbench.download import command as data
     from mtlbench.gramians import commands as gramians
     from mtlbench.publication import command as publication
     from mtlbench.referee import command as validation
@@ -133,6 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--bundle", action="store_true", help="also write the publication archive")
 
     publication.add_commands(command, _positive)
+    text = "List, find, fetch or check the files of the datasets."
+    data.add_commands(commands.add_parser("data", help=text, description=text), _assignments)
 
     text = "List, record or check the collected Gramians."
     gramians.add_commands(commands.add_parser("gramians", help=text, description=text))

@@ -2,8 +2,9 @@
 
 It is imported as ``mtlbench.tasks``, through the relative link ``mtlbench/tasks -> ../tasks``.
 
-- ``dataset.py``: what a dataset is; ``files.py``: finding, checking and reading source files; ``metrics.py``: the
-  metrics; ``overlay.py``: two pictures on one canvas.
+- ``dataset.py``: what a dataset is; ``files.py``: finding, checking and reading source files; ``cache.py``: built data,
+  kept; ``checks.py``: what is wrong with loaded data; ``metrics.py``: the metrics; ``overlay.py`` and
+  ``two_pictures.py``: two pictures on one canvas.
 - Every other file is a dataset, unless its name starts with an underscore.
 - Data files lie outside the project, one subfolder per dataset in :func:`data_directory`.
 """
@@ -46,7 +47,7 @@ __all__ = [
     "names",
 ]
 
-_NOT_DATASETS = {"dataset", "files", "metrics", "overlay"}
+_NOT_DATASETS = {"cache", "checks", "dataset", "files", "metrics", "overlay", "two_pictures"}
 
 
 def names() -> tuple[str, ...]:

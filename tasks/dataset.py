@@ -65,12 +65,20 @@ class Protocol:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file as its home distributes it: canonical name, sha256 in hexadecimal, size in bytes, address."""
+    """One file as its home distributes it: canonical name, sha256 in hexadecimal, size in bytes, address.
+
+    ``name`` may begin with a subfolder of the source's folder. ``mirrors`` are other addresses of the same bytes.
+    ``member``: the file comes inside a zip or tar archive, which is what the addresses name, under this path.
+    ``unpack``: the file is itself such an archive, and the members that match these patterns are unpacked beside it.
+    """
 
     name: str
     sha256: str
     bytes: int
     url: str
+    mirrors: tuple[str, ...] = ()
+    member: str = ""
+    unpack: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import gzip
 import hashlib
 import math
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from .dataset import DatasetError, Source
+from .dataset import DatasetError, Source, SourceFile
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _POINTER = b"version https://git-lfs"
@@ -30,30 +31,49 @@ def locate(source: Source, folder: Path) -> dict[str, Path]:
     missing = [name for name, path in paths.items() if not path.exists()]
     if missing:
         where = f"the folder {folder}" if folder.is_dir() else f"the folder {folder}, which does not exist,"
+        holds = f"{folder.name}/" if source.folder else "them"
         raise DatasetError(
             f"{where} lacks {', '.join(missing)}: put there the files of {source.home} "
-            f"({', '.join(file.url for file in source.files if file.name in missing)}), or name the folder that "
-            f"holds {folder.name}/ with MTLBENCH_DATA or --data-dir"
+            f"({', '.join(file.url for file in source.files if file.name in missing)}), which `mtlbench data fetch` "
+            f"does, or name the folder that holds {holds} with MTLBENCH_DATA or --data-dir"
         )
     for path in paths.values():
-        if _read_bytes(path).startswith(_POINTER):
+        if _begins_with(path, _POINTER):
             raise DatasetError(f"{path} is a Git LFS pointer, not the data: fetch the file itself with git lfs pull")
     return paths
 
 
-def verify(source: Source, paths: dict[str, Path]) -> None:
+def verify(source: Source, paths: Mapping[str, Path]) -> None:
     """Check size and sha256 of every file; raises :class:`DatasetError` at the first that is not the right one."""
     for file in source.files:
-        content = _read_bytes(paths[file.name])
-        if len(content) != file.bytes:
-            problem = "is truncated" if len(content) < file.bytes else "is too long"
-            raise DatasetError(f"{paths[file.name]} {problem}: it has {len(content)} bytes instead of {file.bytes}")
-        found = hashlib.sha256(content).hexdigest()
-        if found != file.sha256:
-            raise DatasetError(
-                f"{paths[file.name]} has the wrong checksum: its sha256 is {found}, but the file of {source.home} "
-                f"has {file.sha256}"
-            )
+        found = problem(file, paths[file.name], source.home)
+        if found:
+            raise DatasetError(f"{paths[file.name]} {found}")
+
+
+def problem(file: SourceFile, path: Path, home: str) -> str | None:
+    """What is wrong with the copy of ``file`` at ``path``, to follow its name in a sentence; None: nothing is."""
+    if not path.exists():
+        return f"is missing: the file of {home} has {file.bytes} bytes"
+    if _begins_with(path, _POINTER):
+        return f"is a Git LFS pointer, not the data: the file of {home} has {file.bytes} bytes"
+    size = path.stat().st_size
+    if size != file.bytes:
+        kind = "is truncated" if size < file.bytes else "is too long"
+        return f"{kind}: it has {size} bytes instead of {file.bytes}"
+    found = sha256(path)
+    if found != file.sha256:
+        return f"has the wrong checksum: its sha256 is {found}, but the file of {home} has {file.sha256}"
+    return None
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of the file at ``path``, in hexadecimal; never the whole of it in memory."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
@@ -97,5 +117,13 @@ def _decompress(path: Path) -> bytes:
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _begins_with(path: Path, start: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from None

@@ -18,6 +18,18 @@ def pairs(rng: np.random.Generator, items: np.ndarray, count: int) -> np.ndarray
     return np.stack([left, right], axis=1)[:count].astype(np.int64)
 
 
+def crossed(rng: np.random.Generator, left: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
+    """Draw ``count`` pairs of an entry of ``left`` and one of ``right``, int64 (count, 2).
+
+    In rounds: every item is used again only when all of its side have been.
+    """
+    sides = [
+        np.concatenate([rng.permutation(items) for _ in range(-(-count // len(items)))])[:count]
+        for items in (left, right)
+    ]
+    return np.stack(sides, axis=1).astype(np.int64)
+
+
 def overlay(left: np.ndarray, right: np.ndarray, shift: int) -> np.ndarray:
     """Draw ``left`` (N, h, w) in the top left corner and ``right`` in the bottom right one.
 

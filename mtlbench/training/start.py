@@ -12,6 +12,7 @@ from mtlbench import architectures, methods
 from mtlbench.errors import InputError
 from mtlbench.methods.method import Method
 from mtlbench.sections import SINGLE_TASK, Cell
+from mtlbench.tasks.checks import check_splits
 from mtlbench.tasks.dataset import MultiTaskDataset, Split, Splits, Task
 from mtlbench.training.audit import Audit
 from mtlbench.training.loop import Recipe, State
@@ -38,10 +39,11 @@ def recipe_of(cell: Cell, dataset: MultiTaskDataset) -> Recipe:
 def load_data(cell: Cell, dataset: MultiTaskDataset, streams: Streams, data_dir: Path | None) -> Splits:
     """The data of one run, on the CPU.
 
-    Raises :class:`~mtlbench.tasks.DatasetError` where they cannot be had, and
+    Raises :class:`~mtlbench.tasks.DatasetError` where they cannot be had or cannot be right, and
     :class:`~mtlbench.errors.InputError` where they do not fill one batch.
     """
     splits = dataset.load(streams.seed("data", bits=32), data_dir)
+    check_splits(dataset, splits)
     batch_size = recipe_of(cell, dataset).batch_size
     if batch_size > len(splits.train):
         raise InputError(

@@ -17,22 +17,23 @@ def idx(array: np.ndarray) -> bytes:
     return gzip.compress(header + array.astype(np.uint8).tobytes(), mtime=0)
 
 
-def describe(folder: Path) -> Source:
-    """The source of which every file in ``folder`` is a true copy."""
-    files = [
+def describe(folder: Path, inside: str = "") -> tuple[SourceFile, ...]:
+    """The files in ``folder`` as their true copies, under ``inside`` of the source's folder."""
+    return tuple(
         SourceFile(
-            path.name, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size, f"https://x/{path.name}"
+            inside + path.name,
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_size,
+            f"https://x/{inside}{path.name}",
         )
         for path in sorted(folder.iterdir())
-    ]
-    return Source(tuple(files), "made for a test", "MIT", "none", "mnist")
+    )
 
 
-def make_test_files(data_dir: Path) -> Source:
-    """Write the four files to ``data_dir/mnist`` and return their source."""
-    folder = data_dir / "mnist"
+def write(folder: Path, seed: int) -> None:
+    """Write the four files to ``folder``."""
     folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for part, count in (("train", 120), ("t10k", 40)):
         labels = np.arange(count, dtype=np.uint8) % 10
         images = rng.integers(0, 30, (count, 28, 28), dtype=np.uint8)
@@ -40,4 +41,9 @@ def make_test_files(data_dir: Path) -> Source:
             image[4 : 6 + 2 * label, 10:18] = 255
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(idx(images))
         (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(idx(labels))
-    return describe(folder)
+
+
+def make_test_files(data_dir: Path) -> Source:
+    """Write the four files to ``data_dir/mnist`` and return their source."""
+    write(data_dir / "mnist", seed=0)
+    return Source(describe(data_dir / "mnist"), "made for a test", "MIT", "none", "mnist")

@@ -14,6 +14,7 @@ import torch
 
 from mtlbench import tasks
 from mtlbench.tasks import DatasetError, Split, Splits
+from mtlbench.tasks.checks import check_splits
 
 NAMES = tasks.names()
 WITH_FILES = [name for name in NAMES if tasks.get(name).source.files]
@@ -37,7 +38,9 @@ def test_describes_itself(name):
         assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
         assert file.bytes > 0
         assert file.url.startswith("https://")
-        assert Path(file.name).name == file.name
+        assert not Path(file.name).is_absolute()
+        assert ".." not in Path(file.name).parts
+        assert all(mirror.startswith(("https://", "http://")) for mirror in file.mirrors)  # the checksum guards them
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +77,9 @@ def test_protocol_can_be_trained(name, ready):
 @pytest.mark.parametrize("name", NAMES)
 def test_splits_are_whole(name, ready):
     dataset, data_dir = ready(name)
-    splits = parts(dataset.load(0, data_dir))
+    loaded = dataset.load(0, data_dir)
+    check_splits(dataset, loaded)
+    splits = parts(loaded)
     for split in splits.values():
         assert len(split) > 0
         assert set(split.targets) == {task.name for task in dataset.tasks}

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mtlbench import tasks
-from mtlbench.tasks import DatasetError, files
+from mtlbench.tasks import DatasetError, Source, files
 
 made = runpy.run_path(str(Path(__file__).with_name("made_multimnist.py")))
 REAL = os.environ.get("MTLBENCH_DATA")
@@ -63,7 +63,7 @@ def test_the_data_folder_is_taken_from_the_environment(ready, monkeypatch):
 def rewrite(data_dir: Path, name: str, array: np.ndarray):
     """Replace one file and return the source whose checksums fit, so that only the content is wrong."""
     (data_dir / "mnist" / name).write_bytes(made["idx"](array))
-    return made["describe"](data_dir / "mnist")
+    return Source(made["describe"](data_dir / "mnist"), "made for a test", "MIT", "none", "mnist")
 
 
 @pytest.mark.parametrize(
