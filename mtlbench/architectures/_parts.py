@@ -64,8 +64,20 @@ class Parts:
 
     @cached_property
     def _represented(self) -> Tensor:
+        """What an encoder gives for the sample.
+
+        Raises :class:`~mtlbench.errors.InputError` where an encoder of the file is for tasks of another kind.
+        """
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             found: Tensor = self.encoder().eval()(self.sample)
+        if self._encoder is not None:
+            own = Parts(self._dataset, self._inputs, None, None).features
+            if (len(own) == 1) != (found.ndim == 2):
+                wanted, given = ("sample" if flat else "pixel" for flat in (len(own) == 1, found.ndim == 2))
+                raise InputError(
+                    f"{self._dataset.name} needs features of every {wanted}, but the encoder {self._encoder.name} "
+                    f"gives features of every {given}"
+                )
         return found
 
     def head(self, task: Task) -> nn.Module:
