@@ -136,7 +136,9 @@ def _dataset(name: str) -> dict[str, Any]:
 
 
 def _architecture(name: str) -> dict[str, Any]:
-    return {"summary": (architectures.get(name).__doc__ or "").strip().splitlines()[0]}
+    architecture = architectures.get(name)
+    parameters = {name: getattr(value, "name", value) for name, value in architecture}
+    return {"summary": architecture.summary(), "parameters": parameters}
 
 
 def _solver(name: str) -> dict[str, Any]:

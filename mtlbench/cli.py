@@ -107,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     sub.add_argument("--architecture", default="hard_sharing")
+    text = "a parameter of the architecture"
+    sub.add_argument("--architecture-parameter", action="append", default=[], metavar="KEY=VALUE", help=text)
     sub.add_argument("--threads", type=_positive, choices=range(1, 1025), metavar="N", default=1)
     sub.add_argument("--learning-rate", type=float, help="instead of the dataset's protocol")
     sub.add_argument("--step-size-adapter", type=float, default=0.0, metavar="RATE", help="adapt the step size; 0: no")
@@ -172,6 +174,7 @@ def _train(options: argparse.Namespace) -> int:
         options.dataset,
         options.method,
         architecture=options.architecture,
+        architecture_parameters=_assignments(options.architecture_parameter, "--architecture-parameter"),
         dataset_parameters=_assignments(options.parameter, "--parameter"),
         method_parameters=_assignments(options.option, "--option"),
         seeds=(options.seed,),

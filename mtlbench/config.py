@@ -20,6 +20,7 @@ from mtlbench import architectures, methods, studies, tasks
 from mtlbench.errors import InputError, unknown_name
 from mtlbench.sections import (
     SINGLE_TASK,
+    ArchitectureEntry,
     Benchmark,
     Cell,
     CostSection,
@@ -121,8 +122,11 @@ def _check_names(benchmark: Benchmark, where: str) -> None:
         place = f"{where}: datasets.{dataset}"
         if dataset not in tasks.names():
             raise unknown_name("dataset", dataset, tasks.names(), f"{where}: datasets")
-        if entry.architecture not in architectures.names():
-            raise unknown_name("architecture", entry.architecture, architectures.names(), place)
+        for architecture in entry.architecture:
+            if architecture.name not in architectures.names():
+                raise unknown_name("architecture", architecture.name, architectures.names(), place)
+            if entry.architecture.count(architecture) > 1:
+                raise InputError(f"{place}: architecture: {architecture.label} is listed twice")
         for method in entry.methods:
             if method.name not in (*methods.names(), SINGLE_TASK):
                 raise unknown_name("method", method.name, (*methods.names(), SINGLE_TASK), f"{place}.methods")
@@ -152,12 +156,23 @@ def cells(benchmark: Benchmark) -> list[Cell]:
 
 
 def _dataset_cells(benchmark: Benchmark, dataset: str) -> list[Cell]:
-    arenas = product(benchmark.tracks, benchmark.datasets[dataset].settings())
-    return [cell for track, setting in arenas for cell in _arena_cells(benchmark, dataset, track, *setting)]
+    entry = benchmark.datasets[dataset]
+    arenas = product(entry.architecture, benchmark.tracks, entry.settings())
+    return [
+        cell
+        for architecture, track, setting in arenas
+        for cell in _arena_cells(benchmark, dataset, architecture, track, *setting)
+    ]
 
 
 def _arena_cells(
-    benchmark: Benchmark, dataset: str, track: Track, setting: str, optimizer: Optimizer | None, decay: float | None
+    benchmark: Benchmark,
+    dataset: str,
+    architecture: ArchitectureEntry,
+    track: Track,
+    setting: str,
+    optimizer: Optimizer | None,
+    decay: float | None,
 ) -> list[Cell]:
     entry = benchmark.datasets[dataset]
     tuned = track == "tuned"
@@ -168,7 +183,8 @@ def _arena_cells(
             protocol_version=benchmark.protocol_version,
             dataset=dataset,
             dataset_parameters=entry.parameters,
-            architecture=entry.architecture,
+            architecture=architecture.name,
+            architecture_parameters=architecture.parameters,
             track=track,
             setting=setting,
             method=method.name,
@@ -220,22 +236,31 @@ def single_cell(dataset: str, method: str, **settings: Any) -> Cell:
 
 
 def check_plugins(cell: Cell) -> None:
-    """Load the cell's dataset and method once, so that a wrong parameter is answered before anything trains.
+    """Load the cell's dataset, architecture and method once, so that a wrong parameter is answered before anything
+    trains.
 
     A plug-in that cannot even be loaded is named in one sentence as well.
     """
+    where = f"{cell.dataset}, {cell.label}"
     try:
         dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
+        architecture = architectures.get(cell.architecture, **cell.architecture_parameters)
         if cell.method == SINGLE_TASK:
             if cell.method_parameters:
                 raise InputError(f"{SINGLE_TASK} takes no parameters, got {', '.join(cell.method_parameters)}")
             return
-        methods.get(cell.method, **cell.options).check_tasks(len(dataset.tasks))
+        method = methods.get(cell.method, **cell.options)
+        method.check_tasks(len(dataset.tasks))
+        if method.level == "representation" and not architecture.one_representation:
+            raise InputError(
+                f"{cell.method} compares the tasks at one representation, and {cell.architecture} shares several, one "
+                "made from the other: give the method another level or the dataset another architecture"
+            )
     except (InputError, tasks.DatasetError) as error:
-        raise InputError(f"{cell.dataset}, {cell.label}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
     except Exception as error:
         raise InputError(
-            f"{cell.dataset}, {cell.label}: the dataset or the method cannot be loaded: {type(error).__name__}: {error}"
+            f"{where}: a dataset, architecture or method cannot be loaded: {type(error).__name__}: {error}"
         ) from error
 
 

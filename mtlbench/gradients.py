@@ -71,12 +71,12 @@ def backward(
 
     ``shared``: the shared parameters; by default those that two or more losses reach, all of them when K = 1.
     What several losses reach and ``shared`` leaves out receives the unweighted sum.
-    ``representation``: the encoder's output, or K of them where every task has its own inputs; only methods
-    at level "representation" look at it. ``scaler``: the losses are scaled here (hand in plain ones) and the
-    Gramian unscaled; on overflow in the losses or in what the weights are made of, ``.grad`` is filled with NaN,
-    so that ``scaler.step`` skips, and the method does not move on. (What overflows in the later pass alone, below
-    a last layer or a representation, skips the step as well, after the method has moved.) ``names`` of the tasks
-    are used in errors.
+    ``representation``: the encoder's output, or several tensors, none made from another: K where every task has its
+    own inputs, one per expert in a mixture; only methods at level "representation" look at it. ``scaler``: the losses
+    are scaled here (hand in plain ones) and the Gramian unscaled; on overflow in the losses or in what the weights are
+    made of, ``.grad`` is filled with NaN, so that ``scaler.step`` skips, and the method does not move on. (What
+    overflows in the later pass alone, below a last layer or a representation, skips the step as well, after the method
+    has moved.) ``names`` of the tasks are used in errors.
 
     ``memory`` "low" never holds K gradients: the Gramian is made block by block (:mod:`mtlbench.blocks`), and one
     pass of Σ_i w_i L_i follows. The update is the same to rounding, the peak some one gradient and the largest

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from mtlbench.arena import Arena, slug
+from mtlbench.entries import named, shown
 
 SINGLE_TASK = "single_task"
 
@@ -36,13 +37,12 @@ class _Strict(BaseModel):
 
 def _as_method(entry: Any) -> Any:
     """Read ``mgda`` or ``{mgda: {solver: frank_wolfe}}`` as a method and its parameters."""
-    if isinstance(entry, str):
-        return {"name": entry}
-    if isinstance(entry, dict) and len(entry) == 1:
-        ((name, parameters),) = entry.items()
-        if isinstance(parameters, dict) or parameters is None:
-            return {"name": name, "parameters": parameters or {}}
-    raise ValueError("a method is written as its name, or as {name: {parameter: value}}")
+    return named(entry, "a method")
+
+
+def _as_architectures(entry: Any) -> Any:
+    """Read one architecture, or a list of them, each with its parameters or without."""
+    return [named(one, "an architecture") for one in (entry if isinstance(entry, list) else [entry])]
 
 
 def _as_pair(value: Any) -> Any:
@@ -57,17 +57,32 @@ class MethodEntry(_Strict):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
+class ArchitectureEntry(_Strict):
+    """An architecture and the parameters it is built with."""
+
+    name: str = "hard_sharing"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The name a reader sees."""
+        return shown(self.name, self.parameters)
+
+
 class DatasetEntry(_Strict):
     """How one dataset is run; what is left out comes from the dataset's own protocol.
 
-    ``optimizer`` and ``weight_decay`` may be lists: every combination is a table of its own. In the tuned track the
-    learning rate and weight decay are drawn, a list of weight decays apart: what stands here is for the other track.
+    ``architecture``, ``optimizer`` and ``weight_decay`` may be lists: every combination is a table of its own. In the
+    tuned track the learning rate and weight decay are drawn, a list of weight decays apart: what stands here is for the
+    other track.
 
     ``step_size_adapter``: the rate with which the step size is adapted during training, 0 leaves it alone.
     """
 
     parameters: dict[str, Any] = Field(default_factory=dict)
-    architecture: str = "hard_sharing"
+    architecture: Annotated[list[ArchitectureEntry], Field(min_length=1), BeforeValidator(_as_architectures)] = [
+        ArchitectureEntry()
+    ]
     methods: Annotated[list[Annotated[MethodEntry, BeforeValidator(_as_method)]], Field(min_length=1)]
     epochs: Positive | None = None
     batch_size: BatchSize | None = None
@@ -177,6 +192,7 @@ class Cell(_Strict):
     dataset: str
     dataset_parameters: dict[str, Any] = Field(default_factory=dict)
     architecture: str = "hard_sharing"
+    architecture_parameters: dict[str, Any] = Field(default_factory=dict)
     track: Track = "out_of_the_box"
     setting: str = ""
     method: str
@@ -207,21 +223,20 @@ class Cell(_Strict):
     @property
     def label(self) -> str:
         """The name a reader sees: ``mgda(solver=frank_wolfe)``."""
-        if not self.method_parameters:
-            return self.method
-        return f"{self.method}({', '.join(f'{k}={_plain(v)}' for k, v in self.method_parameters.items())})"
+        return shown(self.method, self.method_parameters)
+
+    @property
+    def architecture_label(self) -> str:
+        """The architecture and its parameters as a reader sees them: ``mmoe(experts=4)``; the name of the arena."""
+        return shown(self.architecture, self.architecture_parameters)
 
     @property
     def folder(self) -> str:
         """Where the runs of this cell lie, relative to ``runs/``: safe as a path, unique in a benchmark."""
-        arena = Arena("", self.architecture, self.track, self.setting)
+        arena = Arena("", self.architecture_label, self.track, self.setting)
         trial = () if self.trial is None else (f"trial-{self.trial}",)
         return "/".join((slug(self.dataset), arena.slug, slug(self.label), *trial))
 
     def run_configuration(self) -> dict[str, Any]:
         """What decides the bytes of one run: everything but the list of seeds."""
         return self.model_dump(mode="json", exclude={"seeds", "cells_per_gpu"})
-
-
-def _plain(value: Any) -> str:
-    return "/".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)

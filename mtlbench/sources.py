@@ -14,7 +14,7 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 
-from mtlbench import methods, plugins
+from mtlbench import architectures, methods, plugins
 from mtlbench.methods._room import RoomMethod
 from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.solvers import min_norm
@@ -25,8 +25,9 @@ _PACKAGE = Path(__file__).parent
 def cell_sources(cell: Cell) -> list[Path]:
     """The source files that decide what ``cell`` computes, sorted; relative imports and plug-ins followed."""
     method = "equal" if cell.method == SINGLE_TASK else cell.method
-    plug_ins = (f"tasks.{cell.dataset}", f"architectures.{cell.architecture}", f"methods.{method}")
-    modules = ["mtlbench.training.cell", *(f"mtlbench.{plug_in}" for plug_in in plug_ins)]
+    plug_ins = [f"mtlbench.tasks.{cell.dataset}", f"mtlbench.methods.{method}"]
+    plug_ins += architectures.plug_ins(cell.architecture, cell.architecture_parameters)
+    modules = ["mtlbench.training.cell", *plug_ins]
     files = _closure(tuple(modules))
     # The audit of every run and some methods ask the min-norm room for its default; others say which solver they use.
     solvers = {f"min_norm.{signature(min_norm.solve).parameters['algorithm'].default}"}

@@ -98,7 +98,8 @@ def select(cell: Cell, results: Path) -> Cell:
         }
         for number, trial in enumerate(trials)
     ]
-    arena = {name: getattr(cell, name) for name in ("dataset", "architecture", "track", "setting", "label")}
+    arena = {name: getattr(cell, name) for name in ("dataset", "track", "setting", "label")}
+    arena["architecture"] = cell.architecture_label
     content = arena | {"scalar": SCALAR, "edge": _edge(rows, best), "trials": rows, "runs": _vouched(cell, results)}
     write_json(results / FOLDER / cell.folder / SELECTION, content)
     return _reported(cell, trials[best])

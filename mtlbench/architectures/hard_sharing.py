@@ -11,30 +11,25 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from mtlbench.tasks.dataset import MultiTaskDataset, Task
+from mtlbench.architectures._parts import Parts
+from mtlbench.architectures.architecture import Network, Sharing
+from mtlbench.tasks.dataset import Task
 
 
-class HardSharing(nn.Module):
-    """``model(inputs) -> (outputs, representation)``.
-
-    ``inputs`` is a batch as the dataset's encoder wants it; ``outputs`` maps each task to its head's raw
-    output ``(batch, ...)``, and ``representation`` is the encoder's output ``(batch, features)``.
-    """
+class HardSharing(Network):
+    """Every head sees the encoder's output, which is the representation."""
 
     def __init__(self, encoder: nn.Module, heads: dict[str, nn.Module]) -> None:
-        super().__init__()
+        super().__init__(heads)
         self.encoder = encoder
-        self.heads = nn.ModuleDict(heads)
 
-    def forward(self, inputs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def represent(self, inputs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         representation = self.encoder(inputs)
-        return {name: head(representation) for name, head in self.heads.items()}, representation
+        return dict.fromkeys(self.heads, representation), representation
 
 
-def build(dataset: MultiTaskDataset, tasks: Sequence[Task]) -> HardSharing:
-    """One encoder shared by every task, one head per task.
+class HardSharingArchitecture(Sharing):
+    """One encoder shared by every task, one head per task."""
 
-    ``tasks`` are the tasks of ``dataset`` that get a head; with one of them it is the network of single-task
-    training.
-    """
-    return HardSharing(dataset.encoder(), {task.name: dataset.head(task) for task in tasks})
+    def network(self, parts: Parts, tasks: Sequence[Task]) -> HardSharing:
+        return HardSharing(parts.encoder(), {task.name: parts.head(task) for task in tasks})

@@ -230,7 +230,7 @@ class _Run:
             "benchmark": cell.benchmark,
             "dataset": cell.dataset,
             "dataset_parameters": cell.dataset_parameters,
-            "architecture": cell.architecture,
+            "architecture": cell.architecture_label,
             "track": cell.track,
             "setting": cell.setting,
             "method": cell.method,

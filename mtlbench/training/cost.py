@@ -61,7 +61,7 @@ def measure(cells: Sequence[Cell], data_dir: Path | None, out: Path, *, steps: i
     """
     lines: list[tuple[object, ...]] = []
     # A step costs the same in every track: once is enough.
-    alike = {(cell.dataset, cell.architecture, cell.setting, cell.label): cell for cell in reversed(cells)}
+    alike = {(cell.dataset, cell.architecture_label, cell.setting, cell.label): cell for cell in reversed(cells)}
     distinct = [cell for cell in cells if any(cell is kept for kept in alike.values())]
     for _, group in groupby(distinct, key=lambda cell: (cell.dataset, str(cell.dataset_parameters))):
         lines += _measure_dataset(list(group), data_dir, steps, warmup)
@@ -180,7 +180,7 @@ def _measure_dataset(cells: list[Cell], data_dir: Path | None, steps: int, warmu
             for state in contestant.states:
                 state.optimizer.zero_grad(set_to_none=True)
             memory = peak_memory(contestant.step, device)
-            names = (cell.dataset, cell.architecture, cell.setting, cell.method, cell.label)
+            names = (cell.dataset, cell.architecture_label, cell.setting, cell.method, cell.label)
             numbers = (
                 *(f"{value:.6g}" for value in (median, low, high)),
                 steps,

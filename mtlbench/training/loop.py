@@ -16,9 +16,10 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtlbench import gradients
+from mtlbench.architectures.architecture import Network, Representation
 from mtlbench.gramian import to_host
 from mtlbench.methods.method import Method, UndefinedLoss
 from mtlbench.solvers import InvalidGramian
@@ -55,7 +56,7 @@ class State:
     """
 
     tasks: Sequence[Task]
-    model: nn.Module
+    model: Network
     method: Method
     optimizer: torch.optim.Optimizer
     batches: list[torch.Generator]
@@ -136,16 +137,16 @@ def train_step(state: State, batches: Sequence[Split], recipe: Recipe) -> gradie
     return record
 
 
-def forward(state: State, batch: Split, recipe: Recipe, *, aside: bool = False) -> tuple[list[Tensor], Tensor]:
+def forward(state: State, batch: Split, recipe: Recipe, *, aside: bool = False) -> tuple[list[Tensor], Representation]:
     """The K losses of a batch, and the representation; ``aside``: unseen by running statistics."""
     with autocast(batch.inputs.device, recipe.precision):
         outputs, representation = call_aside(state.model, batch.inputs) if aside else state.model(batch.inputs)
-        losses = [task.loss(outputs[task.name], batch.targets[task.name]) for task in state.tasks]
+        losses = [state.model.loss(task, outputs, batch.targets[task.name]) for task in state.tasks]
     return losses, representation
 
 
 def _gradients(
-    state: State, forwards: Sequence[tuple[list[Tensor], Tensor]], batch: Split, recipe: Recipe
+    state: State, forwards: Sequence[tuple[list[Tensor], Representation]], batch: Split, recipe: Recipe
 ) -> gradients.StepRecord:
     """Fill ``.grad``; what is not finite, or no loss for the method, becomes one :class:`Diverged` that says where."""
     losses = [found for found, _ in forwards]

@@ -92,7 +92,8 @@ def new_state(
     Seeds the global random state for dropout: call inside :func:`~mtlbench.training.runtime.session`.
     """
     recipe = recipe_of(cell, dataset)
-    model = architectures.get(cell.architecture)(dataset, group)
+    architecture = architectures.get(cell.architecture, **cell.architecture_parameters)
+    model = architecture.build(dataset, group, None if train is None else train.inputs[:1])
     initialise(model, streams)
     model.to(device).train()
     known: dict[str, Callable[[], Any]] = {}
