@@ -100,23 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--markdown", action="store_true", help="of methods: the page docs/methods.md")
 
     sub = command("train", _train, "Train one cell as the pipeline does; DIR/run.json holds the result.")
-    sub.add_argument("dataset", metavar="DATASET")
-    sub.add_argument("method", metavar="METHOD")
-    sub.add_argument("--seed", type=_non_negative, default=0)
-    sub.add_argument("--epochs", type=_positive, help="instead of the dataset's protocol")
-    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    sub.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
-    sub.add_argument("--architecture", default="hard_sharing")
-    text = "a parameter of the architecture"
-    sub.add_argument("--architecture-parameter", action="append", default=[], metavar="KEY=VALUE", help=text)
-    sub.add_argument("--threads", type=_positive, choices=range(1, 1025), metavar="N", default=1)
-    sub.add_argument("--learning-rate", type=float, help="instead of the dataset's protocol")
-    sub.add_argument("--step-size-adapter", type=float, default=0.0, metavar="RATE", help="adapt the step size; 0: no")
-    sub.add_argument("--audit-interval", type=_non_negative, default=100, help="steps between audits; 0: none")
-    sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the method")
-    sub.add_argument("--parameter", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the dataset")
-    sub.add_argument("--out", type=Path, metavar="DIR", help="default: results/train/DATASET/METHOD/seed-N")
-    sub.add_argument("--data-dir", type=Path, metavar="DIR", help="default: $MTLBENCH_DATA, else ./data")
+    _add_train_options(sub)
 
     sub = command("validate", _validate, validation.DESCRIPTION)
     validation.add_options(sub, _positive, _non_negative)
@@ -144,6 +128,26 @@ def _parser() -> argparse.ArgumentParser:
 
     pipeline.add_steps(commands.add_parser("step", description="The steps that the pipeline's rules call."))
     return parser
+
+
+def _add_train_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("dataset", metavar="DATASET")
+    sub.add_argument("method", metavar="METHOD")
+    sub.add_argument("--seed", type=_non_negative, default=0)
+    sub.add_argument("--epochs", type=_positive, help="instead of the dataset's protocol")
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    sub.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
+    sub.add_argument("--architecture", default="hard_sharing")
+    text = "a parameter of the architecture"
+    sub.add_argument("--architecture-parameter", action="append", default=[], metavar="KEY=VALUE", help=text)
+    sub.add_argument("--threads", type=_positive, choices=range(1, 1025), metavar="N", default=1)
+    sub.add_argument("--learning-rate", type=float, help="instead of the dataset's protocol")
+    sub.add_argument("--step-size-adapter", type=float, default=0.0, metavar="RATE", help="adapt the step size; 0: no")
+    sub.add_argument("--audit-interval", type=_non_negative, default=100, help="steps between audits; 0: none")
+    sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the method")
+    sub.add_argument("--parameter", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the dataset")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="default: results/train/DATASET/METHOD/seed-N")
+    sub.add_argument("--data-dir", type=Path, metavar="DIR", help="default: $MTLBENCH_DATA, else ./data")
 
 
 def _list(options: argparse.Namespace) -> int:

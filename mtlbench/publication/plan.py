@@ -138,7 +138,7 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def _row(cell: Cell) -> tuple[str, ...]:
-    return tuple(str(getattr(cell, name)) for name in ROW)
+    return (cell.dataset, cell.architecture_label, cell.setting, cell.label)
 
 
 def makespan(seconds: Sequence[float], slots: int) -> float:
@@ -153,7 +153,7 @@ def sentences(benchmark: Benchmark, lines: Sequence[Forecast], slots: int) -> li
     """The table of cells and what they come to."""
     rows = [
         {
-            "arena": Arena(cell.dataset, cell.architecture, cell.track, cell.setting).title,
+            "arena": Arena(cell.dataset, cell.architecture_label, cell.track, cell.setting).title,
             "method": cell.label,
             "trials": line.trials,
             "runs": line.runs,
