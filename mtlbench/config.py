@@ -104,7 +104,7 @@ def parse(content: Any, where: str) -> Benchmark:
     _check_tracks(benchmark, where)
     for dataset, entry in benchmark.datasets.items():
         place = f"{where}: datasets.{dataset}"
-        if dataset not in tasks.names():
+        if tasks.file_name(dataset) not in tasks.names():
             raise unknown_name("dataset", dataset, tasks.names(), f"{where}: datasets")
         if entry.architecture not in architectures.names():
             raise unknown_name("architecture", entry.architecture, architectures.names(), place)
@@ -195,7 +195,7 @@ def numbers(value: Any) -> Any:
 
 def single_cell(dataset: str, method: str, **settings: Any) -> Cell:
     """One cell outside any benchmark file, its names and parameters checked like those of a file."""
-    if dataset not in tasks.names():
+    if tasks.file_name(dataset) not in tasks.names():
         raise unknown_name("dataset", dataset, tasks.names())
     if method not in (*methods.names(), SINGLE_TASK):
         raise unknown_name("method", method, (*methods.names(), SINGLE_TASK))

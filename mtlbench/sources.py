@@ -14,7 +14,7 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 
-from mtlbench import methods, plugins
+from mtlbench import methods, plugins, tasks
 from mtlbench.methods._room import RoomMethod
 from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.solvers import min_norm
@@ -25,7 +25,7 @@ _PACKAGE = Path(__file__).parent
 def cell_sources(cell: Cell) -> list[Path]:
     """The source files that decide what ``cell`` computes, sorted; relative imports and plug-ins followed."""
     method = "equal" if cell.method == SINGLE_TASK else cell.method
-    plug_ins = (f"tasks.{cell.dataset}", f"architectures.{cell.architecture}", f"methods.{method}")
+    plug_ins = (f"tasks.{tasks.file_name(cell.dataset)}", f"architectures.{cell.architecture}", f"methods.{method}")
     modules = ["mtlbench.training.cell", *(f"mtlbench.{plug_in}" for plug_in in plug_ins)]
     files = _closure(tuple(modules))
     # The audit of every run and some methods ask the min-norm room for its default; others say which solver they use.
