@@ -13,6 +13,8 @@ number of tasks K. Below that, whatever the samples:
 - For q = 1 the least worst loss is where all losses are equal (:meth:`balanced_loss`). If the teachers agree (ρ > 0)
   fixed weights reach it; if they do not (ρ < 0, K ≥ 3), no fixed weights do, and the points that they miss are those
   between the tasks: with 3 tasks and ρ = −1/4 the worst loss is σ² + 0.643 there, and σ² + 0.792 at the best weights.
+- There are stationary points that are not optimal: with ρ < 0 and all ⟨β_k, u⟩ equal, signs included, no step lowers
+  all losses, and each is σ² + 1 − (1 − ρ + Kρ) / K. A method may stop there, depending on where it starts.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ class LinearBottleneck(MultiTaskDataset):
         self.relatedness, self.width, self.noise, self.samples = relatedness, width, noise, samples
         # Chosen here: no noise of batches, by which a method that has arrived would drift along the front, and not
         # Adam, which makes steps of full length from what is left of the gradient there.
-        self.protocol = Protocol(epochs=300, batch_size=samples, optimizer="sgd", learning_rate=0.1)
+        self.protocol = Protocol(epochs=300, batch_size=samples, optimizer="sgd", learning_rate=0.3)
         self.tasks = tuple(Task(f"task_{i + 1:02}", 1, mse_loss, (MSE, NORMALISED_MSE)) for i in range(tasks))
 
     @property

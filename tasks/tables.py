@@ -7,6 +7,7 @@ from the training rows alone.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -39,25 +40,29 @@ def read_csv(
 
     kinds = dict.fromkeys(fields, "category") | dict.fromkeys(numbers, "float64")
     try:
-        frame = pd.read_csv(
-            io.BytesIO(content),
-            header=0 if header else None,
-            names=None if header else list(fields),
-            dtype=kinds,
-            index_col=False,
-            skipinitialspace=True,
-            keep_default_na=False,
-            comment="|",
-            on_bad_lines="error",
-        )
-    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        with warnings.catch_warnings():
+            # pandas would cut off what is too much in a row, and only warn.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.BytesIO(content),
+                header=0 if header else None,
+                names=None if header else list(fields),
+                dtype=kinds,
+                index_col=False,
+                skipinitialspace=True,
+                keep_default_na=False,
+                comment="|",
+            )
+    except (ValueError, pd.errors.ParserWarning) as error:
         raise DatasetError(f"{path} is no table of {len(fields)} fields: {' '.join(str(error).split())}") from None
     if list(frame.columns) != list(fields):
         raise DatasetError(f"{path} has the columns {', '.join(frame.columns)} instead of {', '.join(fields)}")
-    short = frame.isna().any(axis=1)
-    if short.any():
-        raise DatasetError(f"{path}: row {int(short.argmax()) + 1} has fewer than {len(fields)} fields")
-    check_numbers(path, frame[list(numbers)].to_numpy())
+    for field in fields:
+        missing = (
+            ((frame[field] == "") | frame[field].isna()) if kinds[field] == "category" else ~np.isfinite(frame[field])
+        )
+        if missing.any():
+            raise DatasetError(f"{path}: row {int(missing.argmax()) + 1} has no {field}, or one that is not finite")
     return frame
 
 

@@ -59,7 +59,7 @@ class TugOfWar(MultiTaskDataset):
     """``tasks`` regressions, K from 2 to 16, of one number from 16 by one and the same linear output.
 
     The dials: ``conflict`` κ between 0 and 1; ``noise`` σ; ``samples``, the size of the training split; ``variant``,
-    the shape of the front. The seed draws the teachers β_k, which have the same Gramian for every seed, and the samples.
+    the shape of the front. The seed draws the teachers β_k, whose Gramian is the same for every seed, and the samples.
     """
 
     name = "tug_of_war"

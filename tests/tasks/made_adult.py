@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from made_tables import describe
 
 from mtlbench.tasks import Source
 from mtlbench.tasks.adult import ATTRIBUTES, TEST, TRAIN
-
-from made_tables import describe  # isort: skip
 
 
 def rows(rng: np.random.Generator, count: int) -> list[str]:
     found = []
     for _ in range(count):
         age = rng.integers(17, 90)
-        values = {name: "?" if rng.random() < 0.1 else f"Value-{rng.integers(2)}" for name in ATTRIBUTES}
+        values = {
+            name: "?" if size > 2 and rng.random() < 0.1 else f"Value-{rng.integers(2)}"
+            for name, size in ATTRIBUTES.items()
+        }
         values |= {name: str(rng.integers(100_000)) for name, size in ATTRIBUTES.items() if not size}
         values |= {"age": str(age), "income": ">50K" if age > 60 else "<=50K"}
         values["marital_status"] = "Never-married" if age < 40 else "Widowed"

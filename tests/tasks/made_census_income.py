@@ -6,11 +6,10 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+from made_tables import describe
 
 from mtlbench.tasks import Source
 from mtlbench.tasks.census_income import ATTRIBUTES, COLLEGE, LABELS, TEST, TRAIN
-
-from made_tables import describe  # isort: skip
 
 
 def rows(rng: np.random.Generator, count: int) -> list[list[str]]:
@@ -18,7 +17,10 @@ def rows(rng: np.random.Generator, count: int) -> list[list[str]]:
     found = []
     for _ in range(count):
         age = rng.integers(15, 90)
-        values = {name: "?" if rng.random() < 0.1 else f"value {rng.integers(2)}" for name in ATTRIBUTES}
+        values = {
+            name: "?" if size > 2 and rng.random() < 0.1 else f"value {rng.integers(2)}"
+            for name, size in ATTRIBUTES.items()
+        }
         values |= {name: str(rng.integers(1000)) for name, size in ATTRIBUTES.items() if not size}
         values |= {"age": str(age), "weight": f"{rng.random() * 2000:.2f}", "income": LABELS[int(age > 60)]}
         values["marital_status"] = "Never married" if age < 40 else "Widowed"

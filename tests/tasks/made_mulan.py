@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from made_tables import describe
 
 from mtlbench.tasks import Source
 from mtlbench.tasks.mulan import TABLES
-
-from made_tables import describe  # isort: skip
 
 FLARE_VALUES = ("A,B,C,D,E,F,H", "X,R,S,A,H,K", "X,O,I,C", "1,2", "1,2,3", "1,2,3", "1,2", "1,2", "1,2", "1,2")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from made_tables import describe
 
 from mtlbench.tasks import Source
 from mtlbench.tasks.parkinsons import FILE, INPUTS, SUBJECT, TARGETS
-
-from made_tables import describe  # isort: skip
 
 
 def table() -> list[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from made_tables import describe
 from scipy.io import savemat
 
 from mtlbench.tasks import Source
 from mtlbench.tasks.sarcos import INPUTS, TEST, TORQUES
-
-from made_tables import describe  # isort: skip
 
 
 def rows(seed: int, count: int) -> np.ndarray:
