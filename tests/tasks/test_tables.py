@@ -17,7 +17,9 @@ import torch
 from made_tables import describe
 from scipy.io import savemat
 
-from mtlbench import tasks
+from mtlbench import catalogue, config, tasks
+from mtlbench.errors import InputError
+from mtlbench.sources import cell_sources
 from mtlbench.tasks import DatasetError, Split, Splits, tables
 
 REAL = Path(os.environ.get("MTLBENCH_DATA") or "data")
@@ -227,6 +229,18 @@ def test_a_variant_is_part_of_the_name():
     ):
         with pytest.raises(DatasetError, match=message):
             tasks.get(name, **parameters)
+
+
+def test_variants_are_named_in_lists_benchmark_files_and_folders():
+    assert {"mulan", "mulan:enb", "census_income:education"} <= set(catalogue.names("datasets"))
+    content = {"name": "b", "datasets": {name: {"methods": ["equal"]} for name in ("mulan:enb", "mulan:slump")}}
+    cells = config.cells(config.parse(content, "b.yaml"))
+    assert [cell.folder.partition("/")[0] for cell in cells] == ["mulan-enb", "mulan-slump"]
+    assert "mulan.py" in {path.name for path in cell_sources(cells[0])}
+    with pytest.raises(InputError, match="unknown dataset 'mulam:enb': did you mean 'mulan'"):
+        config.single_cell("mulam:enb", "equal")
+    with pytest.raises(InputError, match="unknown variant of dataset mulan 'enp'"):
+        config.single_cell("mulan:enp", "equal")
 
 
 @pytest.mark.parametrize("widths", [(), [0], 64, ["64"], [True]])
