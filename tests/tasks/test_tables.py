@@ -240,7 +240,7 @@ def test_variants_are_named_in_lists_benchmark_files_and_folders():
     with pytest.raises(InputError, match="unknown dataset 'mulam:enb': did you mean 'mulan'"):
         config.single_cell("mulam:enb", "equal")
     with pytest.raises(InputError, match="unknown variant of dataset mulan 'enp'"):
-        config.single_cell("mulan:enp", "equal")
+        config.single_cell("mulan:enp", "equal", seeds=(0,))
 
 
 @pytest.mark.parametrize("widths", [(), [0], 64, ["64"], [True]])
