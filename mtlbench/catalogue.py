@@ -18,7 +18,7 @@ def names(kind: str) -> list[str]:
     if kind == "methods":
         return list(methods.names())
     if kind == "datasets":
-        return list(tasks.names())
+        return [own for name in tasks.names() for own in (name, *(f"{name}:{v}" for v in tasks.variants(name)))]
     if kind == "architectures":
         return list(architectures.names())
     rooms = sorted(module.name for module in iter_modules(solvers.__path__) if module.ispkg)

@@ -192,7 +192,8 @@ def _train(options: argparse.Namespace) -> int:
     )
     from mtlbench.training.cell import run_seed
 
-    default = Path("results/train") / cell.dataset / Path(cell.folder).name / f"seed-{options.seed}"
+    dataset, *_, label = Path(cell.folder).parts
+    default = Path("results/train") / dataset / label / f"seed-{options.seed}"
     out = options.out or default
     record = run_seed(cell, options.seed, out, data_dir=options.data_dir, progress=True)
     for task, metrics in record["test"].items():

@@ -120,7 +120,7 @@ def _check_names(benchmark: Benchmark, where: str) -> None:
         raise unknown_name("study", benchmark.study, studies.names(), where)
     for dataset, entry in benchmark.datasets.items():
         place = f"{where}: datasets.{dataset}"
-        if dataset not in tasks.names():
+        if tasks.file_name(dataset) not in tasks.names():
             raise unknown_name("dataset", dataset, tasks.names(), f"{where}: datasets")
         for architecture in entry.architecture:
             if architecture.name not in architectures.names():
@@ -221,7 +221,7 @@ def numbers(value: Any) -> Any:
 
 def single_cell(dataset: str, method: str, **settings: Any) -> Cell:
     """One cell outside any benchmark file, its names and parameters checked like those of a file."""
-    if dataset not in tasks.names():
+    if tasks.file_name(dataset) not in tasks.names():
         raise unknown_name("dataset", dataset, tasks.names())
     if method not in (*methods.names(), SINGLE_TASK):
         raise unknown_name("method", method, (*methods.names(), SINGLE_TASK))

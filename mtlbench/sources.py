@@ -14,7 +14,7 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 
-from mtlbench import architectures, methods, plugins
+from mtlbench import architectures, methods, plugins, tasks
 from mtlbench.methods._room import RoomMethod
 from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.solvers import min_norm
@@ -25,7 +25,7 @@ _PACKAGE = Path(__file__).parent
 def cell_sources(cell: Cell) -> list[Path]:
     """The source files that decide what ``cell`` computes, sorted; relative imports and plug-ins followed."""
     method = "equal" if cell.method == SINGLE_TASK else cell.method
-    plug_ins = [f"mtlbench.tasks.{cell.dataset}", f"mtlbench.methods.{method}"]
+    plug_ins = [f"mtlbench.tasks.{tasks.file_name(cell.dataset)}", f"mtlbench.methods.{method}"]
     plug_ins += architectures.plug_ins(cell.architecture, cell.architecture_parameters)
     modules = ["mtlbench.training.cell", *plug_ins]
     files = _closure(tuple(modules))

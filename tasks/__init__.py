@@ -3,8 +3,9 @@
 It is imported as ``mtlbench.tasks``, through the relative link ``mtlbench/tasks -> ../tasks``.
 
 - ``dataset.py``: what a dataset is; ``files.py``: finding, checking and reading source files; ``cache.py``: built data,
-  kept; ``checks.py``: what is wrong with loaded data; ``metrics.py``: the metrics; ``overlay.py`` and
-  ``two_pictures.py``: two pictures on one canvas.
+  kept; ``checks.py``: what is wrong with loaded data; ``losses.py`` and ``metrics.py``: losses and metrics that leave
+  missing labels out; ``overlay.py`` and ``two_pictures.py``: two pictures on one canvas; ``tables.py``: reading and
+  encoding tables; ``teachers.py``: directions at a chosen angle.
 - Every other file is a dataset, unless its name starts with an underscore.
 - Data files lie outside the project, one subfolder per dataset in :func:`data_directory`.
 """
@@ -43,11 +44,15 @@ __all__ = [
     "Splits",
     "Task",
     "data_directory",
+    "file_name",
     "get",
     "names",
+    "variants",
 ]
 
-_NOT_DATASETS = {"cache", "checks", "dataset", "files", "metrics", "overlay", "two_pictures"}
+_NOT_DATASETS = {
+    *("cache", "checks", "dataset", "files", "losses", "metrics", "overlay", "tables", "teachers", "two_pictures"),
+}
 
 
 def names() -> tuple[str, ...]:
@@ -56,12 +61,41 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(n for n in found if n not in _NOT_DATASETS and not n.startswith("_")))
 
 
+def file_name(name: str) -> str:
+    """The name of the dataset's file: ``mulan`` for ``mulan:rf1``, which is ``mulan`` with ``variant="rf1"``."""
+    return name.partition(":")[0]
+
+
+def variants(name: str) -> tuple[str, ...]:
+    """The variants of the dataset ``name``, each of which is a dataset ``NAME:VARIANT``; none where it has none."""
+    return _class(name).variants
+
+
 def get(name: str, **parameters: Any) -> MultiTaskDataset:
     """The dataset ``name``, built with ``parameters``; nothing is loaded yet.
 
-    Raises :class:`DatasetError` for a wrong value, and with the nearest valid name for an unknown dataset or
-    parameter.
+    ``NAME:VARIANT`` is the dataset ``NAME`` with the parameter ``variant``. Raises :class:`DatasetError` for a wrong
+    value, and with the nearest valid name for an unknown dataset, variant or parameter.
     """
+    name, colon, variant = name.partition(":")
+    found = _class(name)
+    if colon:
+        if not found.variants:
+            raise DatasetError(f"dataset {name} has no variants: write {name!r} instead of '{name}:{variant}'")
+        if "variant" in parameters:
+            raise DatasetError(f"{name}:{variant} names its variant: leave the parameter variant out")
+        parameters["variant"] = variant
+    valid = [p.name for p in inspect.signature(found).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for parameter in parameters:
+        if parameter not in valid:
+            raise _unknown(f"parameter of dataset {name}", parameter, valid)
+    if "variant" in parameters and parameters["variant"] not in found.variants:
+        raise _unknown(f"variant of dataset {name}", parameters["variant"], found.variants)
+    return found(**parameters)
+
+
+def _class(name: str) -> type[MultiTaskDataset]:
+    """The dataset's class, from the file of that name."""
     if name not in names():
         raise _unknown("dataset", name, names())
     module = import_module(f".{name}", __name__)
@@ -72,11 +106,7 @@ def get(name: str, **parameters: Any) -> MultiTaskDataset:
     ]
     if len(classes) != 1:
         raise DatasetError(f"tasks/{name}.py must define one MultiTaskDataset, but defines {len(classes)}")
-    valid = [p.name for p in inspect.signature(classes[0]).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    for parameter in parameters:
-        if parameter not in valid:
-            raise _unknown(f"parameter of dataset {name}", parameter, valid)
-    return classes[0](**parameters)
+    return classes[0]
 
 
 def data_directory(explicit: str | Path | None = None) -> Path:

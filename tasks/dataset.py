@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+UNLABELLED = -100  # a class target without a label; a float target has NaN there
+
+
 class DatasetError(ValueError):
     """A dataset cannot be had as asked; the message is one sentence: what, where, and what would be right."""
 
@@ -99,6 +102,7 @@ class Source:
 class Split:
     """The samples of one split: ``inputs`` (N, ...) and ``targets[task name]`` (N, ...), tensors on the CPU.
 
+    A sample without a label of a task has NaN there, in a class target :data:`UNLABELLED`.
     ``sources`` (N, items), where samples are put together from other items, says which ones, so that anybody can
     check that two splits share none. Raises :class:`DatasetError` where the lengths differ or are zero.
     """
@@ -117,6 +121,15 @@ class Split:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def check(self, name: str) -> None:
+        """Raise :class:`DatasetError` where inputs are not finite or no sample of the split has a task's label."""
+        if not bool(self.inputs.isfinite().all()):
+            raise DatasetError(f"the {name} split holds inputs that are NaN or infinite")
+        for task, target in self.targets.items():
+            labelled = ~target.isnan() if target.is_floating_point() else target != UNLABELLED
+            if not bool(labelled.any()):
+                raise DatasetError(f"no sample of the {name} split has a label of task {task!r}")
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -129,9 +142,10 @@ class Splits:
 
     @classmethod
     def of(cls, train: Split, validation: Split, test: Split) -> Splits:
-        """Put the three together and compute their digest."""
+        """Put the three together, check each and compute their digest."""
         total = hashlib.sha256()
         for name, split in (("train", train), ("validation", validation), ("test", test)):
+            split.check(name)
             for field, tensor in (("inputs", split.inputs), *sorted(split.targets.items())):
                 total.update(f"{name}/{field} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
                 total.update(tensor.contiguous().numpy().data)
@@ -142,11 +156,13 @@ class MultiTaskDataset(ABC):
     """One dataset; its parameters, if it has any, are keyword-only arguments of the constructor with defaults.
 
     ``name`` equals the name of the file; ``summary`` is one line. ``tasks``, ``protocol`` and ``source`` are set by the
-    class or its constructor.
+    class or its constructor. A dataset that has ``variants`` takes one of them as its parameter ``variant``, and
+    ``NAME:VARIANT`` names it wherever a dataset is named.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    variants: ClassVar[tuple[str, ...]] = ()
     tasks: tuple[Task, ...]
     protocol: Protocol
     source: Source

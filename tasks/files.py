@@ -83,7 +83,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     entries. Raises :class:`DatasetError` where the file is not gzip, is cut or damaged, has another magic number,
     or holds more or fewer entries than it says.
     """
-    content = _decompress(path)
+    content = read_gzip(path)
     magic = int.from_bytes(content[:4])
     expected = _UNSIGNED_BYTE << 8 | dimensions
     if len(content) < 4 + 4 * dimensions:
@@ -102,7 +102,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     return entries.reshape(shape)
 
 
-def _decompress(path: Path) -> bytes:
+def read_gzip(path: Path) -> bytes:
+    """The content of a gzip file; raises :class:`DatasetError` where it is none, or cut or damaged."""
     content = _read_bytes(path)
     if not content.startswith(_GZIP_MAGIC):
         raise DatasetError(f"{path} is not a gzip file: it begins with the bytes {content[:8].hex(' ') or '(none)'}")

@@ -15,19 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from .dataset import Split, Splits
+from .dataset import UNLABELLED, Split, Splits
+from .losses import cross_entropy
 from .multi_digits import MultiDigits
-
-UNLABELLED = -100  # the index that cross entropy ignores
-
-
-def masked_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """The mean cross entropy over the samples that have a label; 0, with zero gradient, where none has."""
-    total = cross_entropy(output, target, ignore_index=UNLABELLED, reduction="sum")
-    return total / (target != UNLABELLED).sum().clamp(min=1)
 
 
 class MultiDigitsDisjoint(MultiDigits):
@@ -35,7 +26,7 @@ class MultiDigitsDisjoint(MultiDigits):
 
     name = "multi_digits_disjoint"
     summary = "multi_digits with one label per training picture, 2 classification tasks, no download"
-    tasks = tuple(replace(task, loss=masked_cross_entropy) for task in MultiDigits.tasks)
+    tasks = tuple(replace(task, loss=cross_entropy) for task in MultiDigits.tasks)
 
     def load(self, seed: int, data_dir: Path | None = None) -> Splits:
         """The pictures of multi_digits' trial ``seed``; -100 stands where a training picture has no label."""

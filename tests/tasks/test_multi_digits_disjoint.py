@@ -8,7 +8,8 @@ import torch
 
 from mtlbench import methods, tasks
 from mtlbench.gradients import gramian, jacobian
-from mtlbench.tasks.multi_digits_disjoint import UNLABELLED, masked_cross_entropy
+from mtlbench.tasks.dataset import UNLABELLED
+from mtlbench.tasks.losses import cross_entropy as masked_cross_entropy
 
 
 @pytest.fixture(scope="module")
