@@ -46,7 +46,11 @@ __all__ = [
     "names",
 ]
 
-_NOT_DATASETS = {"dataset", "files", "metrics", "overlay"}
+_NOT_DATASETS = {
+    *("dataset", "files", "metrics", "overlay", "losses", "labelled", "domains", "images", "image_domains"),
+    *("dense", "dense_metrics", "molecules", "molecule_splits", "toxcast_assays"),
+    *("message_passing", "resnet", "segnet"),
+}
 
 
 def names() -> tuple[str, ...]:

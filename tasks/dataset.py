@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Protocol as Interface
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,17 +38,30 @@ class Metric:
     unit: str
 
 
+class Running(Interface):
+    """The loss and the metrics of a split, collected part by part and each computed once, over all of its samples."""
+
+    def add(self, target: Tensor, output: Tensor) -> None:
+        """Take in some samples; raises ``ValueError`` where an output is not finite."""
+
+    def values(self) -> dict[str, float]:
+        """``{"loss": ..., metric: ...}`` over the samples taken in so far."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One task: ``outputs`` is the width of its head, ``loss(output, target)`` what training lowers.
 
-    Names are lower case letters, digits and underscores. The first metric is the task's main metric.
+    Names are lower case letters, digits and underscores. The first metric is the task's main metric. ``running`` is
+    given where the outputs of a whole split would not fit into memory, as those for every pixel: it makes a new
+    :class:`Running`, and evaluation keeps no outputs.
     """
 
     name: str
     outputs: int
     loss: Callable[[Tensor, Tensor], Tensor]
     metrics: tuple[Metric, ...]
+    running: Callable[[], Running] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,8 @@ class SourceFile:
 class Source:
     """Where the data come from: no files when they are generated or come with a library.
 
-    ``folder`` is the subfolder of the data folder that holds the files.
+    ``folder`` is the subfolder of the data folder that holds the files. ``layout`` names the files and folders,
+    relative to it, whose checksums are not stated here: of these only the format is checked.
     """
 
     files: tuple[SourceFile, ...]
@@ -85,6 +100,7 @@ class Source:
     licence: str
     citation: str
     folder: str = ""
+    layout: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +173,7 @@ class MultiTaskDataset(ABC):
         from . import data_directory
         from .files import locate
 
-        if self.source.files:
+        if self.source.files or self.source.layout:
             locate(self.source, data_directory(data_dir) / self.source.folder)
 
     @abstractmethod

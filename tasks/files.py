@@ -22,21 +22,22 @@ _UNSIGNED_BYTE = 0x08
 
 
 def locate(source: Source, folder: Path) -> dict[str, Path]:
-    """The path of every file of ``source`` in ``folder``, by name.
+    """The path of every file of ``source``, and of all that its layout names, in ``folder``, by name.
 
     Raises :class:`DatasetError` where one is missing, cannot be read, or is a Git LFS pointer in place of the data.
     """
-    paths = {file.name: folder / file.name for file in source.files}
+    paths = {name: folder / name for name in (*(file.name for file in source.files), *source.layout)}
     missing = [name for name, path in paths.items() if not path.exists()]
     if missing:
         where = f"the folder {folder}" if folder.is_dir() else f"the folder {folder}, which does not exist,"
+        urls = ", ".join(file.url for file in source.files if file.name in missing)
+        home = f"{source.home} ({urls})" if urls else source.home
         raise DatasetError(
-            f"{where} lacks {', '.join(missing)}: put there the files of {source.home} "
-            f"({', '.join(file.url for file in source.files if file.name in missing)}), or name the folder that "
-            f"holds {folder.name}/ with MTLBENCH_DATA or --data-dir"
+            f"{where} lacks {', '.join(missing)}: put there the files of {home}, or name the folder that holds "
+            f"{folder.name}/ with MTLBENCH_DATA or --data-dir"
         )
-    for path in paths.values():
-        if _read_bytes(path).startswith(_POINTER):
+    for name, path in paths.items():
+        if not (path.is_dir() and name in source.layout) and _begins_as_pointer(path):
             raise DatasetError(f"{path} is a Git LFS pointer, not the data: fetch the file itself with git lfs pull")
     return paths
 
@@ -92,6 +93,14 @@ def _decompress(path: Path) -> bytes:
         raise DatasetError(f"{path} is truncated: its gzip stream breaks off after {len(content)} bytes") from None
     except (zlib.error, gzip.BadGzipFile) as error:
         raise DatasetError(f"{path} is damaged, its gzip stream or checksum is wrong: {error}") from None
+
+
+def _begins_as_pointer(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_POINTER)) == _POINTER
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _read_bytes(path: Path) -> bytes:
