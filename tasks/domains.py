@@ -51,4 +51,4 @@ def _parts(names: list[str], place: np.ndarray, labels: np.ndarray) -> list[np.n
             held_out = max(1, round(SHARES[1] * len(members)))
             for part, chosen in zip(parts, np.split(members, [-2 * held_out, -held_out]), strict=True):
                 part.append(chosen)
-    return [np.sort(np.concatenate(part)) for part in parts]
+    return [rng.permutation(np.concatenate(part)) for part in parts]

@@ -182,6 +182,9 @@ def _left_out(path: Path) -> list[int]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from None
-    words = [line.split() for line in lines]
-    # Nine lines of explanation, one number with its name a line, and a line below the table.
-    return [int(fields[0]) - 1 for fields in words if len(fields) > 1 and fields[0].isdecimal()]
+    # Nine lines of explanation, a line for each molecule, and one line below the table.
+    numbers = [line.split(maxsplit=1)[0] if line.strip() else "" for line in lines[9:-1]]
+    wrong = [text for text in numbers if not text.isdecimal()]
+    if wrong or not numbers:
+        raise DatasetError(f"{path} is cut or damaged: its lines must begin with the number of a molecule")
+    return [int(text) - 1 for text in numbers]
