@@ -194,10 +194,10 @@ def _ratings(path: Path, users: np.ndarray, movies: np.ndarray) -> tuple[np.ndar
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, sep=":", header=None, usecols=[0, 2, 4], dtype="int64").to_numpy()
+        table = pd.read_csv(path, sep=":", header=None, usecols=[0, 2, 4, 6], dtype="int64").to_numpy()
     except (ValueError, OSError) as error:
         raise DatasetError(f"{path} is not a table of user::film::rating::time: {str(error).splitlines()[0]}") from None
-    user, movie, stars = table.T
+    user, movie, stars, _ = table.T
     if not (np.isin(user, users).all() and np.isin(movie, movies).all()):
         raise DatasetError(f"{path} holds a user or a film that users.dat and movies.dat do not list")
     if not np.isin(stars, range(1, 6)).all():

@@ -33,7 +33,7 @@ def smiles() -> list[str]:
     rings = ("c1ccccc1{}", "c1ccncc1{}", "C1CCCCC1{}", "c1ccoc1{}", "C1CCNCC1{}", "c1ccc2ccccc2c1{}")
     tails = ("C", "CC", "CO", "CN", "CF", "C(=O)O", "C#N", "CCl", "CBr", "S", "C=C", "OC", "NC", "CCO", "C(F)F")
     ends = ("", "(C)")
-    made = [ring.format(f"C{end}{tail}") for ring, tail, end in product(rings, tails, ends)]
+    made = [ring.format(f"C{end}{tail}") for tail, end, ring in product(tails, ends, rings)]
     return made[:120]
 
 
