@@ -21,7 +21,7 @@ def molecules(ready):
 
 
 def test_the_listed_molecules_are_left_out_and_targets_are_standardised_over_train(molecules):
-    splits, inputs, data_dir = molecules
+    splits, _, data_dir = molecules
     assert [len(splits.train), len(splits.validation), len(splits.test)] == [32, 3, 3]
     for target in splits.train.targets.values():
         assert target.mean().abs() < 1e-6

@@ -95,5 +95,5 @@ def test_segnet_puts_values_back_where_the_maxima_were():
     with torch.no_grad():
         here, there = network(picture), network(picture.roll(32, dims=3))
     assert here.shape == (1, 2, 32, 320)
-    torch.testing.assert_close(here.roll(32, dims=3), there, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(here[..., 64:224], there[..., 96:256], atol=1e-6, rtol=1e-5)
     assert here.std() > 0
