@@ -3,7 +3,9 @@
 It is imported as ``mtlbench.tasks``, through the relative link ``mtlbench/tasks -> ../tasks``.
 
 - ``dataset.py``: what a dataset is; ``files.py``: finding, checking and reading source files; ``metrics.py``: the
-  metrics; ``overlay.py``: two pictures on one canvas.
+  metrics, ``labelled.py`` and ``losses.py``: where labels are missing, ``dense_metrics.py``: for every pixel.
+- ``overlay.py``, ``images.py``, ``molecules.py``, ``dense.py``, ``domains.py`` and others named below: what several
+  datasets share; ``resnet.py``, ``segnet.py``, ``message_passing.py``: their networks.
 - Every other file is a dataset, unless its name starts with an underscore.
 - Data files lie outside the project, one subfolder per dataset in :func:`data_directory`.
 """
@@ -48,7 +50,7 @@ __all__ = [
 
 _NOT_DATASETS = {
     *("dataset", "files", "metrics", "overlay", "losses", "labelled", "domains", "images", "image_domains"),
-    *("dense", "dense_metrics", "molecules", "molecule_splits", "toxcast_assays"),
+    *("dense", "dense_metrics", "chemistry", "molecules", "molecule_splits", "toxcast_assays"),
     *("message_passing", "resnet", "segnet"),
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .chemistry import parse, rdkit
 from .dataset import DatasetError
 
 TRAIN, HELD_OUT = 0.8, 0.1
@@ -25,11 +26,9 @@ def scaffold_parts(smiles: Sequence[str]) -> list[np.ndarray]:
     The order of groups is DeepChem's: by size, then by the first molecule, descending. A group that would overfill
     train goes to validation, one that would overfill validation too to test.
     """
+    chem, groups = rdkit(), defaultdict(list)
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
-    from .molecules import parse, rdkit
-
-    chem, groups = rdkit(), defaultdict(list)
     for number, text in enumerate(smiles):
         groups[MurckoScaffold.MurckoScaffoldSmiles(mol=parse(chem, text))].append(number)
     parts: list[list[int]] = [[], [], []]

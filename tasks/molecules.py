@@ -12,14 +12,14 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from . import data_directory, files
+from .chemistry import parse, rdkit
 from .dataset import DatasetError, MultiTaskDataset, Source, Split, Splits, Task
 from .molecule_splits import both_classes_everywhere, random_parts, scaffold_parts
 
@@ -119,29 +119,3 @@ def _fingerprints(path: Path, smiles: Sequence[str]) -> np.ndarray:
             raise DatasetError(f"{path}: RDKit cannot read the SMILES {text!r} of row {row + 1}")
         bits[row] = generator.GetFingerprintAsNumPy(molecule)
     return bits
-
-
-def parse(chem: ModuleType, text: str) -> Any:  # RDKit's Mol; it need not be installed
-    """The molecule of a SMILES, also where an atom has a valence that RDKit does not expect; None if it is no SMILES.
-
-    Eight of Tox21's aluminium compounds are of the first kind; other readers lose them without a word.
-    """
-    molecule = chem.MolFromSmiles(text) if text else None
-    if text and molecule is None and (molecule := chem.MolFromSmiles(text, sanitize=False)) is not None:
-        molecule.UpdatePropertyCache(strict=False)
-        flags = chem.SanitizeFlags
-        if chem.SanitizeMol(molecule, flags.SANITIZE_ALL ^ flags.SANITIZE_PROPERTIES, catchErrors=True):
-            return None
-    return molecule
-
-
-def rdkit() -> ModuleType:
-    """``rdkit.Chem``, silent; raises :class:`DatasetError` naming the extra where it is not installed."""
-    try:
-        from rdkit import Chem, RDLogger
-    except ImportError:
-        raise DatasetError(
-            "molecules are read with RDKit, which is not installed: pip install 'mtlbench[chem]'"
-        ) from None
-    RDLogger.DisableLog("rdApp.*")
-    return Chem

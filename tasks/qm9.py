@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from . import data_directory, files
+from .chemistry import rdkit
 from .dataset import DatasetError, MultiTaskDataset, Protocol, Source, Split, Splits, Task
 from .labelled import mae
 from .losses import masked_mse
 from .message_passing import MessagePassing
-from .molecules import rdkit
 
 GEOMETRIES, PROPERTIES, LEFT_OUT = "gdb9.sdf", "gdb9.sdf.csv", "uncharacterized.txt"
 # The targets of the multi-task papers: all of the twelve common ones but the gap, which is lumo less homo.

@@ -30,7 +30,6 @@ class SegNet(nn.Module):
         # The first stage's mirror ends in as many channels as it has, not in the three of the picture.
         self.up = nn.ModuleList(_convolutions(c, c, c if b == 3 else b, depth) for b, c, depth in stages)
         self.pool = nn.MaxPool2d(2, return_indices=True)
-        self.unpool = nn.MaxUnpool2d(2)
 
     def forward(self, inputs: Tensor) -> Tensor:
         maxima = []
@@ -38,8 +37,18 @@ class SegNet(nn.Module):
             inputs, where = self.pool(stage(inputs))
             maxima.append(where)
         for stage, where in zip(reversed(self.up), reversed(maxima), strict=True):
-            inputs = stage(self.unpool(inputs, where))
+            inputs = stage(unpool(inputs, where))
         return inputs
+
+
+def unpool(inputs: Tensor, where: Tensor) -> Tensor:
+    """Twice as high and wide, each value at its place ``where`` in the plane, as max pooling told it, zeros between.
+
+    ``nn.MaxUnpool2d`` does the same and has no deterministic form on a GPU.
+    """
+    batch, channels, height, width = inputs.shape
+    planes = inputs.new_zeros(batch, channels, 4 * height * width)
+    return planes.scatter(2, where.flatten(2), inputs.flatten(2)).view(batch, channels, 2 * height, 2 * width)
 
 
 def head(width: int, outputs: int) -> nn.Sequential:

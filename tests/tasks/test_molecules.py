@@ -16,7 +16,7 @@ from rdkit.Chem import rdFingerprintGenerator
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from mtlbench import tasks
-from mtlbench.tasks import DatasetError, molecule_splits, molecules
+from mtlbench.tasks import DatasetError, chemistry, molecule_splits
 from mtlbench.tasks.tox21 import Tox21
 
 REAL = os.environ.get("MTLBENCH_DATA")
@@ -85,8 +85,8 @@ def test_what_cannot_be_shared_out_is_said():
 
 def test_a_valence_that_rdkit_does_not_know_is_no_reason_to_lose_a_molecule():
     assert Chem.MolFromSmiles("CC(=O)O[AlH3](O)O") is None
-    assert molecules.parse(Chem, "CC(=O)O[AlH3](O)O").GetNumAtoms() == 7
-    assert molecules.parse(Chem, "CC(=O") is None
+    assert chemistry.parse(Chem, "CC(=O)O[AlH3](O)O").GetNumAtoms() == 7
+    assert chemistry.parse(Chem, "CC(=O") is None
 
 
 def changed(change) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import torch
 
 from mtlbench.tasks import DatasetError
 from mtlbench.tasks.losses import MISSING
-from mtlbench.tasks.segnet import SegNet
+from mtlbench.tasks.segnet import SegNet, unpool
 
 
 @pytest.mark.parametrize("name", ["nyuv2", "cityscapes"])
@@ -83,6 +83,13 @@ def test_wrong_sizes_and_empty_labels_are_one_sentence(ready, pattern, change, m
     rewrite(data_dir, pattern, change)
     with pytest.raises(DatasetError, match=message):
         dataset.load(0, data_dir)
+
+
+def test_unpooling_is_torchs():
+    values, where = torch.nn.functional.max_pool2d(
+        torch.rand(2, 3, 8, 6, generator=torch.Generator().manual_seed(0)), 2, return_indices=True
+    )
+    assert torch.equal(unpool(values, where), torch.nn.functional.max_unpool2d(values, where, 2))
 
 
 def test_segnet_puts_values_back_where_the_maxima_were():
