@@ -14,12 +14,17 @@ def parse(chem: ModuleType, text: str) -> Any:  # RDKit's Mol; it need not be in
     Eight of Tox21's aluminium compounds are of the first kind; other readers lose them without a word.
     """
     molecule = chem.MolFromSmiles(text) if text else None
-    if text and molecule is None and (molecule := chem.MolFromSmiles(text, sanitize=False)) is not None:
-        molecule.UpdatePropertyCache(strict=False)
-        flags = chem.SanitizeFlags
-        if chem.SanitizeMol(molecule, flags.SANITIZE_ALL ^ flags.SANITIZE_PROPERTIES, catchErrors=True):
-            return None
-    return molecule
+    return molecule or _without_valences(chem, text)
+
+
+def _without_valences(chem: ModuleType, text: str) -> Any:
+    molecule = chem.MolFromSmiles(text, sanitize=False) if text else None
+    if molecule is None:
+        return None
+    molecule.UpdatePropertyCache(strict=False)
+    flags = chem.SanitizeFlags
+    failed = chem.SanitizeMol(molecule, flags.SANITIZE_ALL ^ flags.SANITIZE_PROPERTIES, catchErrors=True)
+    return None if failed else molecule
 
 
 def rdkit() -> ModuleType:

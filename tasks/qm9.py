@@ -153,7 +153,10 @@ def _read(source: Source, folder: Path) -> tuple[np.ndarray, np.ndarray]:
         molecule = molecules[int(place)]
         if molecule is None or not 1 < molecule.GetNumAtoms() <= ATOMS:
             raise DatasetError(f"{paths[GEOMETRIES]}: molecule {place + 1} is damaged or has not 2 to {ATOMS} atoms")
-        _describe(chem, molecule, atoms[row])
+        try:
+            _describe(chem, molecule, atoms[row])
+        except ValueError as error:
+            raise DatasetError(f"{paths[GEOMETRIES]}: molecule {place + 1} is damaged: {error}") from None
         if not np.isin(atoms[row, : molecule.GetNumAtoms(), 0], ELEMENTS).all():
             raise DatasetError(f"{paths[GEOMETRIES]}: molecule {place + 1} has an atom that is not H, C, N, O or F")
     return atoms, table[used]

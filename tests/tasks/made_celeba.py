@@ -10,7 +10,7 @@ from making import pictures
 from mtlbench.tasks import Source
 from mtlbench.tasks.celeba import ATTRIBUTES, CelebA
 
-PARAMETERS = {"width": 8}
+PARAMETERS = {"width": 4}
 
 
 def make_test_files(data_dir: Path) -> Source:
