@@ -129,7 +129,7 @@ def _dataset(name: str) -> dict[str, Any]:
         "summary": dataset.summary,
         "tasks": [task.name for task in dataset.tasks],
         "parameters": {name: value.default for name, value in signature(type(dataset)).parameters.items()},
-        "files": [file.name for file in dataset.source.files],
+        "files": [*(file.name for file in dataset.source.files), *dataset.source.layout],
         "licence": dataset.source.licence,
         "citation": dataset.source.citation,
     }

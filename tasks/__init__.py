@@ -5,7 +5,9 @@ It is imported as ``mtlbench.tasks``, through the relative link ``mtlbench/tasks
 - ``dataset.py``: what a dataset is; ``files.py``: finding, checking and reading source files; ``cache.py``: built data,
   kept; ``checks.py``: what is wrong with loaded data; ``losses.py`` and ``metrics.py``: losses and metrics that leave
   missing labels out; ``overlay.py`` and ``two_pictures.py``: two pictures on one canvas; ``tables.py``: reading and
-  encoding tables; ``teachers.py``: directions at a chosen angle.
+  encoding tables; ``teachers.py``: directions at a chosen angle; ``images.py``, ``molecules.py``, ``dense.py``,
+  ``domains.py`` and others named below: what several datasets share; ``resnet.py``, ``segnet.py``,
+  ``message_passing.py``: their networks.
 - Every other file is a dataset, unless its name starts with an underscore.
 - Data files lie outside the project, one subfolder per dataset in :func:`data_directory`.
 """
@@ -52,6 +54,8 @@ __all__ = [
 
 _NOT_DATASETS = {
     *("cache", "checks", "dataset", "files", "losses", "metrics", "overlay", "tables", "teachers", "two_pictures"),
+    *("chemistry", "dense", "dense_metrics", "domains", "image_domains", "images", "message_passing", "molecules"),
+    *("molecule_splits", "resnet", "segnet", "toxcast_assays"),
 }
 
 

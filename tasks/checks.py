@@ -5,18 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .dataset import DatasetError, MultiTaskDataset, Splits, Task
+from .dataset import UNLABELLED, DatasetError, MultiTaskDataset, Splits, Task
 
-MISSING = -100  # the class of a label that is not there; in float targets it is NaN
+KINDS = (torch.float32, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def check_splits(dataset: MultiTaskDataset, splits: Splits) -> None:
     """Raise :class:`DatasetError` with one sentence at the first thing that cannot be right.
 
-    In every split: the targets are those of the tasks; inputs and targets are float32 or int64, of the same shape and
-    type as in training; inputs are finite; float targets are finite or NaN, which means missing; int64 targets are
-    classes, from 0 to below the task's outputs (0 and 1 for a single output), or -100, which means missing; and every
-    task has a label at least once.
+    In every split: the targets are those of the tasks; inputs and targets are float32 or integers (small ones too: a
+    picture may stay bytes until the encoder sees it), of the same shape and type as in training; inputs are finite;
+    float targets are finite or NaN, which means missing; integer targets are classes, from 0 to below the task's
+    outputs (0 and 1 for a single output), or -100, which means missing; and every task has a label at least once.
     """
     parts = {"training": splits.train, "validation": splits.validation, "test": splits.test}
     names = [task.name for task in dataset.tasks]
@@ -45,8 +45,8 @@ def check_splits(dataset: MultiTaskDataset, splits: Splits) -> None:
 
 
 def _check_kind(what: str, tensor: Tensor, training: Tensor) -> None:
-    if tensor.dtype not in (torch.float32, torch.int64):
-        raise DatasetError(f"{what} are {_name(tensor.dtype)}, but must be float32 or int64")
+    if tensor.dtype not in KINDS:
+        raise DatasetError(f"{what} are {_name(tensor.dtype)}, but must be float32 or integers")
     if tensor.dtype != training.dtype:
         raise DatasetError(f"{what} are {_name(tensor.dtype)}, but those of training {_name(training.dtype)}")
     if tensor.shape[1:] != training.shape[1:]:
@@ -61,13 +61,14 @@ def _check_labels(what: str, task: Task, target: Tensor) -> bool:
         if target.isinf().any():
             raise DatasetError(f"{what} have {_share(target.isinf())}")
         return not bool(target.isnan().all())
-    labelled = target != MISSING
+    labelled = target != UNLABELLED
     last = max(task.outputs, 2) - 1
     wrong = labelled & ((target < 0) | (target > last))
     if wrong.any():
         label = int(target[wrong][0])
         raise DatasetError(
-            f"{what} hold the label {label}, but labels lie between 0 and {last}, or are {MISSING} where one is missing"
+            f"{what} hold the label {label}, but labels lie between 0 and {last}, "
+            f"or are {UNLABELLED} where one is missing"
         )
     return bool(labelled.any())
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Protocol as Interface
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,17 +41,30 @@ class Metric:
     unit: str
 
 
+class Running(Interface):
+    """The loss and the metrics of a split, collected part by part and each computed once, over all of its samples."""
+
+    def add(self, target: Tensor, output: Tensor) -> None:
+        """Take in some samples; raises ``ValueError`` where an output is not finite."""
+
+    def values(self) -> dict[str, float]:
+        """``{"loss": ..., metric: ...}`` over the samples taken in so far."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One task: ``outputs`` is the width of its head, ``loss(output, target)`` what training lowers.
 
-    Names are lower case letters, digits and underscores. The first metric is the task's main metric.
+    Names are lower case letters, digits and underscores. The first metric is the task's main metric. ``running`` is
+    given where the outputs of a whole split would not fit into memory, as those for every pixel: it makes a new
+    :class:`Running`, and evaluation keeps no outputs.
     """
 
     name: str
     outputs: int
     loss: Callable[[Tensor, Tensor], Tensor]
     metrics: tuple[Metric, ...]
+    running: Callable[[], Running] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +102,8 @@ class SourceFile:
 class Source:
     """Where the data come from: no files when they are generated or come with a library.
 
-    ``folder`` is the subfolder of the data folder that holds the files.
+    ``folder`` is the subfolder of the data folder that holds the files. ``layout`` names the files and folders,
+    relative to it, whose checksums are not stated here: of these only the format is checked.
     """
 
     files: tuple[SourceFile, ...]
@@ -96,6 +111,7 @@ class Source:
     licence: str
     citation: str
     folder: str = ""
+    layout: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,15 +137,6 @@ class Split:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def check(self, name: str) -> None:
-        """Raise :class:`DatasetError` where inputs are not finite or no sample of the split has a task's label."""
-        if not bool(self.inputs.isfinite().all()):
-            raise DatasetError(f"the {name} split holds inputs that are NaN or infinite")
-        for task, target in self.targets.items():
-            labelled = ~target.isnan() if target.is_floating_point() else target != UNLABELLED
-            if not bool(labelled.any()):
-                raise DatasetError(f"no sample of the {name} split has a label of task {task!r}")
-
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -142,10 +149,9 @@ class Splits:
 
     @classmethod
     def of(cls, train: Split, validation: Split, test: Split) -> Splits:
-        """Put the three together, check each and compute their digest."""
+        """Put the three together and compute their digest."""
         total = hashlib.sha256()
         for name, split in (("train", train), ("validation", validation), ("test", test)):
-            split.check(name)
             for field, tensor in (("inputs", split.inputs), *sorted(split.targets.items())):
                 total.update(f"{name}/{field} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
                 total.update(tensor.contiguous().numpy().data)
@@ -181,7 +187,7 @@ class MultiTaskDataset(ABC):
         from . import data_directory
         from .files import locate
 
-        if self.source.files:
+        if self.source.files or self.source.layout:
             locate(self.source, data_directory(data_dir) / self.source.folder)
 
     @abstractmethod

@@ -23,22 +23,23 @@ _UNSIGNED_BYTE = 0x08
 
 
 def locate(source: Source, folder: Path) -> dict[str, Path]:
-    """The path of every file of ``source`` in ``folder``, by name.
+    """The path of every file of ``source``, and of all that its layout names, in ``folder``, by name.
 
     Raises :class:`DatasetError` where one is missing, cannot be read, or is a Git LFS pointer in place of the data.
     """
-    paths = {file.name: folder / file.name for file in source.files}
+    paths = {name: folder / name for name in (*(file.name for file in source.files), *source.layout)}
     missing = [name for name, path in paths.items() if not path.exists()]
     if missing:
         where = f"the folder {folder}" if folder.is_dir() else f"the folder {folder}, which does not exist,"
+        urls = ", ".join(file.url for file in source.files if file.name in missing)
+        home = f"{source.home} ({urls}), which `mtlbench data fetch` does" if urls else source.home
         holds = f"{folder.name}/" if source.folder else "them"
         raise DatasetError(
-            f"{where} lacks {', '.join(missing)}: put there the files of {source.home} "
-            f"({', '.join(file.url for file in source.files if file.name in missing)}), which `mtlbench data fetch` "
-            f"does, or name the folder that holds {holds} with MTLBENCH_DATA or --data-dir"
+            f"{where} lacks {', '.join(missing)}: put there the files of {home}, or name the folder that holds {holds} "
+            "with MTLBENCH_DATA or --data-dir"
         )
-    for path in paths.values():
-        if _begins_with(path, _POINTER):
+    for name, path in paths.items():
+        if not (path.is_dir() and name in source.layout) and _begins_with(path, _POINTER):
             raise DatasetError(f"{path} is a Git LFS pointer, not the data: fetch the file itself with git lfs pull")
     return paths
 

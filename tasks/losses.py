@@ -31,8 +31,11 @@ def bce_with_logits(output: Tensor, target: Tensor) -> Tensor:
 
 
 def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """``mean −log softmax(output)[target]``; output (N, classes, ...), target (N, ...) int64."""
-    total = functional.cross_entropy(output, target, ignore_index=UNLABELLED, reduction="sum")
+    """``mean −log softmax(output)[target]``; output (N, classes, ...), target (N, ...) of any integer type."""
+    if output.ndim > 2:
+        # One row for each pixel: the kernel for pictures has no deterministic form on a GPU.
+        output, target = output.movedim(1, -1).flatten(0, -2), target.flatten()
+    total = functional.cross_entropy(output, target.long(), ignore_index=UNLABELLED, reduction="sum")
     return total / (target != UNLABELLED).sum().clamp(min=1)
 
 

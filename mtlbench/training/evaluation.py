@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from mtlbench.tasks.dataset import Split, Task
+from mtlbench.tasks.dataset import Running, Split, Task
 from mtlbench.training.runtime import autocast
 
-CHUNK = 1024  # samples per forward pass of an evaluation
+CHUNK = 1024  # samples per forward pass of an evaluation, fewer where they are large:
+NUMBERS = 2**21  # of the inputs of one pass
 
 Metrics = dict[str, dict[str, float]]
 
@@ -24,26 +25,46 @@ class Diverged(ArithmeticError):
 def evaluate(model: nn.Module, split: Split, tasks: Sequence[Task], precision: str) -> Metrics:
     """``{task: {"loss": value, metric: value, ...}}`` over all samples of ``split``, in evaluation mode.
 
-    Every number is computed once from the outputs of the whole split, never as a mean of batch values.
-    Raises :class:`Diverged` naming the task where an output, a loss or a metric is not finite.
+    Every number is computed once over the whole split, never as a mean of batch values: from all outputs, or from
+    what a task's :class:`~mtlbench.tasks.dataset.Running` keeps of them. Raises :class:`Diverged` naming the task where
+    an output, a loss or a metric is not finite.
     """
     model.eval()
-    parts: dict[str, list[Tensor]] = {task.name: [] for task in tasks}
-    for inputs in split.inputs.split(CHUNK):
-        with autocast(inputs.device, precision):
-            outputs, _ = model(inputs)
-        for name, found in parts.items():
-            found.append(outputs[name].float())
+    running: dict[str, Running] = {task.name: task.running() if task.running else _Kept(task) for task in tasks}
+    chunk = max(1, min(CHUNK, NUMBERS // max(1, split.inputs[0].numel())))
+    for start in range(0, len(split), chunk):
+        part = slice(start, start + chunk)
+        with autocast(split.inputs.device, precision):
+            outputs, _ = model(split.inputs[part])
+        for name, found in running.items():
+            output = outputs[name].float()
+            if not bool(torch.isfinite(output).all()):
+                raise Diverged(f"the output of task {name!r} is not finite")
+            found.add(split.targets[name][part], output)
     model.train()
-    return {task.name: _task_metrics(task, torch.cat(parts[task.name]), split.targets[task.name]) for task in tasks}
+    return {task.name: _finite(task, running[task.name].values()) for task in tasks}
 
 
-def _task_metrics(task: Task, output: Tensor, target: Tensor) -> dict[str, float]:
-    if not bool(torch.isfinite(output).all()):
-        raise Diverged(f"the output of task {task.name!r} is not finite")
-    values = {"loss": float(task.loss(output, target))}
-    truth, prediction = target.cpu().numpy(), output.cpu().numpy()
-    values |= {metric.name: float(metric.compute(truth, prediction)) for metric in task.metrics}
+class _Kept:
+    """All outputs of a split, for metrics that are functions of whole arrays."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.targets: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+
+    def add(self, target: Tensor, output: Tensor) -> None:
+        self.targets.append(target)
+        self.outputs.append(output)
+
+    def values(self) -> dict[str, float]:
+        target, output = torch.cat(self.targets), torch.cat(self.outputs)
+        values = {"loss": float(self.task.loss(output, target))}
+        truth, prediction = target.cpu().numpy(), output.cpu().numpy()
+        return values | {metric.name: float(metric.compute(truth, prediction)) for metric in self.task.metrics}
+
+
+def _finite(task: Task, values: dict[str, float]) -> dict[str, float]:
     for name, value in values.items():
         if not math.isfinite(value):
             raise Diverged(f"the {name} of task {task.name!r} is {value}")

@@ -23,6 +23,7 @@ def prior_losses(tasks: Sequence[Task], split: Split) -> list[float]:
 def _best(task: Task, target: Tensor) -> float:
     target = target.double() if target.is_floating_point() else target
     constant = torch.zeros(task.outputs, dtype=torch.float64, device=target.device, requires_grad=True)
+    pixels = [1] * (target.ndim - 2)  # one constant for all of them, where the outputs have some
     # No tolerances: they would be absolute, and the units of a loss are anybody's (torch keeps one, felt below 1e-9).
     search = torch.optim.LBFGS(
         [constant], max_iter=200, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
@@ -32,7 +33,7 @@ def _best(task: Task, target: Tensor) -> float:
     def evaluate() -> Tensor:
         nonlocal lowest
         constant.grad = None
-        loss = task.loss(constant.expand(len(target), -1), target)
+        loss = task.loss(constant.view(-1, *pixels).expand(len(target), -1, *target.shape[2:]), target)
         loss.backward()
         lowest = min(lowest, loss.item())
         return loss

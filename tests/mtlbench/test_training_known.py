@@ -36,6 +36,12 @@ def test_the_prior_of_squared_errors_is_the_variance(scale):
     assert variance <= target.double().square().mean().item()
 
 
+def test_the_prior_of_an_answer_for_every_pixel_is_one_constant_for_all_of_them():
+    target = torch.randn(6, 2, 3, 4, generator=torch.Generator().manual_seed(0))
+    variance = target.double().var(dim=(0, 2, 3), correction=0).mean().item()
+    assert prior(mse_loss, 2, target) == pytest.approx(variance, rel=1e-12)
+
+
 def test_the_prior_of_a_cross_entropy_is_the_entropy_of_the_labels():
     labels = torch.tensor([0] * 5 + [1] * 3 + [2] * 2)
     shares = np.array([0.5, 0.3, 0.2])
