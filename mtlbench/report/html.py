@@ -11,7 +11,7 @@ from mtlbench.analysis.leaderboard import metrics
 from mtlbench.analysis.load import Run
 from mtlbench.arena import GROUP, Arena
 from mtlbench.files import write_atomically
-from mtlbench.report import appendix, audits, chapter, pages, story, study, summary, together, trials
+from mtlbench.report import appendix, audits, chapter, comparison, pages, story, study, summary, together, trials
 from mtlbench.report.leaderboard import FOOT
 from mtlbench.report.tables import costs, details, tables, with_costs
 from mtlbench.report.template import render
@@ -22,7 +22,7 @@ TITLES = {
     "solvers_time": "Duality gap against time",
     "profile": "Profile of the times of one solve: the share of problems solved within τ times the fastest's time",
 }
-OWN = {"leaderboard", "toy", "atlas", "story", "study"}
+OWN = {"leaderboard", "toy", "atlas", "story", "study", comparison.PROFILE, comparison.RANKS}
 
 
 def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame) -> Path:

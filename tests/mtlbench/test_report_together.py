@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import made_up
 import pandas as pd
 from made_up_scores import benchmark, broke
 
+from mtlbench.analysis import load
+from mtlbench.report import comparison
 from mtlbench.report.together import tables
 
 
@@ -50,3 +53,17 @@ def test_the_interval_of_the_iqm_stands_beside_its_coverage_and_only_from_five_d
 
 def test_one_dataset_has_no_table_over_all():
     assert tables(benchmark()[lambda table: table["dataset"] == "d"]) == []
+
+
+def test_two_datasets_have_a_profile_and_a_diagram_one_has_none(tmp_path):
+    folder = made_up.build_results(tmp_path / "both")
+    table = load.runs(folder)
+    comparison.write(folder / "plots", table)
+    drawn = sorted(path.name for path in (folder / "plots").glob("comparison_*.svg"))
+    assert drawn == ["comparison_profile.svg", "comparison_ranks.svg"]
+    profile = (folder / "plots" / "comparison_profile.svg").read_text(encoding="utf-8")
+    assert all(f">{label}<" in profile for label in ("equal", "mgda", "single_task"))
+    ranks = (folder / "plots" / "comparison_ranks.svg").read_text(encoding="utf-8")
+    assert "with 2 datasets" in ranks
+    comparison.write(tmp_path / "one", table[table["dataset"] == "digits"])
+    assert not (tmp_path / "one").exists()
