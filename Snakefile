@@ -337,6 +337,7 @@ rule write_report:
         results=results,
         configuration=CONFIGURATION,
         code=code("report.build", *([f"studies.{bench.study}"] if bench.study else [])),
+    threads: ALL_CORES
     resources:
         mem_mb=2000,
     log:

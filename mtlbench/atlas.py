@@ -200,10 +200,9 @@ def joined(rows: Mapping[str, End], tasks: int) -> Iterator[tuple[str, str, Edge
     for edge in EDGES:
         if edge.relation not in ("same update", "same direction") or edge.tasks not in (None, tasks):
             continue
-        for label, one in rows.items():
-            for other_label, other in rows.items():
-                if label != other_label and edge.one.covers(*one) and edge.other.covers(*other):
-                    yield label, other_label, edge
+        ones = [label for label, row in rows.items() if edge.one.covers(*row)]
+        others = [label for label, row in rows.items() if edge.other.covers(*row)]
+        yield from ((one, other, edge) for one in ones for other in others if one != other)
 
 
 def page() -> Iterator[str]:

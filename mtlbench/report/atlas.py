@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mtlbench import atlas
-from mtlbench.report.style import COLOURS, DASHES, INK, canvas, save
+from mtlbench.report import style
+from mtlbench.report.parallel import Job
+from mtlbench.report.style import COLOURS, DASHES, INK
 
 LOOKS = {
     "same update": (COLOURS[0], DASHES[0]),
@@ -20,10 +23,9 @@ LOOKS = {
 LEFT, RIGHT, ROW = 0.0, 1.0, 0.3
 
 
-def write(folder: Path) -> None:
-    """Draw the atlas into ``atlas.svg`` and ``atlas.png``."""
-    with canvas():
-        save(draw(), folder, "atlas")
+def picture(folder: Path) -> Job:
+    """What draws the atlas into ``folder``."""
+    return partial(style.picture, folder, "atlas", draw)
 
 
 def draw() -> Figure:
@@ -66,4 +68,4 @@ def _middle(rows: list[int]) -> float:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("mtlbench: name the folder of the picture: python -m mtlbench.report.atlas docs/images")
-    write(Path(sys.argv[1]))
+    picture(Path(sys.argv[1]))()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard, metrics
@@ -10,7 +13,8 @@ from mtlbench.publication import constraints, manifest
 from mtlbench.referee import plots as referee_plots
 from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
-from mtlbench.report import atlas, html, plots, story, study, toy, trials
+from mtlbench.report import atlas, html, parallel, plots, story, study, toy, trials
+from mtlbench.report.parallel import Job
 from mtlbench.report.style import canvas
 
 RECORDED = 200
@@ -28,23 +32,26 @@ def write(results: Path) -> list[Path]:
     curves = load.curves(records)
     board = leaderboard(table, all_metrics=True, curves=curves)
     folder = results / "plots"
-    plots.write(folder, board, metrics(table), curves, load.audits(records))
-    trials.write(folder, load.trials(results), board)
-    toy.write(results)
-    atlas.write(folder)
-    story.write(folder, [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)])
-    _convergence(results / "solvers", folder)
-    study.write(results, records)
+    recorded = [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)]
+    # The longest first, so that no core is left alone with one of them at the end.
+    pictures = [*_convergence(results / "solvers", folder), toy.picture(results), story.picture(folder, recorded)]
+    pictures += plots.pictures(folder, board, metrics(table), curves, load.audits(records))
+    pictures += trials.pictures(folder, load.trials(results), board)
+    parallel.run([*pictures, *study.write(results, records), atlas.picture(folder)])
     page = html.write(results, records, table, board, curves)
     if not (results / constraints.NAME).exists():
         constraints.write(results)
     return [page, manifest.write(results)]
 
 
-def _convergence(solvers: Path, folder: Path) -> None:
+def _convergence(solvers: Path, folder: Path) -> Iterator[Job]:
     """The referee's plots in the report's colours, where the solvers were validated, and where they were timed."""
+    if (solvers / "traces.csv").exists():
+        yield partial(_in_our_colours, referee_plots.write, solvers, folder)
+    if (solvers / "timing.csv").exists():
+        yield partial(_in_our_colours, profile.write, speed.costs(speed.times(solvers / "timing.csv")), folder)
+
+
+def _in_our_colours(write: Callable[..., object], *given: Any) -> None:
     with canvas(mathematics=True):
-        if (solvers / "traces.csv").exists():
-            referee_plots.write(solvers, folder)
-        if (solvers / "timing.csv").exists():
-            profile.write(speed.costs(speed.times(solvers / "timing.csv")), folder)
+        write(*given)

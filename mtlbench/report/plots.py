@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK
 from mtlbench.analysis.statistics import CONFIDENCE
 from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import plural
-from mtlbench.report.style import INK, MUTED, Look, canvas, grid, looks, plain, save
+from mtlbench.report.parallel import Job
+from mtlbench.report.style import INK, MUTED, Look, grid, looks, picture, plain
 
 OTHERS: dict[str, Any] = {"color": "#b4bcc5", "linewidth": 0.7}
 MANY, LEADING = 12, 8
@@ -27,26 +29,26 @@ ROWS = 24
 """So many methods, at most, have a row in a panel of the leaderboard's picture; the table has them all."""
 
 
-def write(
+def pictures(
     folder: Path, board: pd.DataFrame, described: pd.DataFrame, curves: pd.DataFrame, audits: pd.DataFrame
-) -> None:
-    """Draw everything into ``folder``: ``leaderboard``, and per arena ``curves-...`` and ``conflict-...``.
+) -> Iterator[Job]:
+    """What draws everything into ``folder``: ``leaderboard``, and per arena ``curves-...`` and ``conflict-...``.
 
     ``board``: the leaderboard; ``described``: its metrics; ``curves`` and ``audits``: the tables of
-    :mod:`mtlbench.analysis.load`. A picture that has nothing to show is not written.
+    :mod:`mtlbench.analysis.load`. A picture that has nothing to show is not among them.
     """
     looked = looks(board["label"])
     metric = {key: own for key, own in described[described["main"]].groupby(GROUP)}
     shown = {key: leading(part["label"]) for key, part in board.groupby(GROUP)}
     # A method has one colour in all pictures, unless there are so many that the few in colour would share theirs.
     look = {key: looked if len(shown[key]) == len(part) else looks(shown[key]) for key, part in board.groupby(GROUP)}
-    with canvas():
-        if board["delta_m"].notna().any():
-            save(leaderboard(board, looked), folder, "leaderboard")
-        for key, own in curves[curves["split"] == "validation"].groupby(GROUP, sort=True):
-            save(learning_curves(own, metric[key], look[key], shown[key]), folder, f"curves-{Arena.of(key).slug}")
-        for key, own in audits.groupby(GROUP, sort=True):
-            save(conflict(own, look[key], shown[key]), folder, f"conflict-{Arena.of(key).slug}")
+    if board["delta_m"].notna().any():
+        yield partial(picture, folder, "leaderboard", leaderboard, board, looked)
+    for key, own in curves[curves["split"] == "validation"].groupby(GROUP, sort=True):
+        name = f"curves-{Arena.of(key).slug}"
+        yield partial(picture, folder, name, learning_curves, own, metric[key], look[key], shown[key])
+    for key, own in audits.groupby(GROUP, sort=True):
+        yield partial(picture, folder, f"conflict-{Arena.of(key).slug}", conflict, own, look[key], shown[key])
 
 
 def leading(labels: Iterable[str], many: int = MANY, shown: int = LEADING) -> list[str]:

@@ -8,6 +8,7 @@ statements to numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import comb, log
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from mtlbench.report.style import COLOURS, DASHES, GRID, INK, MUTED, canvas, grid, plain, save
+from mtlbench.report import style
+from mtlbench.report.parallel import Job
+from mtlbench.report.style import COLOURS, DASHES, GRID, INK, MUTED, grid, plain
 from mtlbench.solvers import min_norm
 from mtlbench.solvers.gramian import unit_diagonal
 from mtlbench.solvers.min_norm import smooth_min
@@ -42,10 +45,9 @@ class Panel(NamedTuple):
     draw: Callable[[Axes], None]
 
 
-def write(folder: Path, recorded: Sequence[Array] = ()) -> None:
-    """Draw all panels into ``story.svg`` and ``story.png``; ``recorded``: Gramians of training runs, for the last."""
-    with canvas():
-        save(draw(recorded), folder, "story")
+def picture(folder: Path, recorded: Sequence[Array] = ()) -> Job:
+    """What draws all panels into ``folder``; ``recorded``: Gramians of training runs, for the last."""
+    return partial(style.picture, folder, "story", draw, recorded)
 
 
 def draw(recorded: Sequence[Array] = ()) -> Figure:

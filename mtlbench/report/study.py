@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,8 @@ from mtlbench.arena import Arena
 from mtlbench.files import write_atomically
 from mtlbench.report.columns import Column, Entry, known
 from mtlbench.report.format import NOTHING, number, with_interval
-from mtlbench.report.style import canvas, save
+from mtlbench.report.parallel import Job
+from mtlbench.report.style import picture
 from mtlbench.report.tables import Table
 
 FILE = "study.csv"
@@ -31,18 +33,16 @@ class Chapter:
     tables: list[Table]
 
 
-def write(results: Path, records: list[Run]) -> None:
-    """Write the table and the picture of the study that the benchmark's ``config.json`` names, if it names one."""
+def write(results: Path, records: list[Run]) -> list[Job]:
+    """Write the table of the study that the benchmark's ``config.json`` names, if any, and return what draws it."""
     name = _name(results)
     if name is None:
-        return
+        return []
     study = studies.get(name)
     points = study.measure(records)
     text = study.table(points).to_csv(index=False, float_format="%.8g", lineterminator="\n")
     write_atomically(results / FILE, text)
-    if not points.empty:
-        with canvas():
-            save(study.draw(points), results / "plots", "study")
+    return [] if points.empty else [partial(picture, results / "plots", "study", study.draw, points)]
 
 
 def chapter(results: Path) -> Chapter | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,6 +91,12 @@ def canvas(mathematics: bool = False) -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def picture(folder: Path, name: str, figure: Callable[..., Figure], *given: Any) -> None:
+    """Draw the picture ``name`` that ``figure(*given)`` returns, and :func:`save` it into ``folder``."""
+    with canvas():
+        save(figure(*given), folder, name)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

@@ -19,6 +19,7 @@ The paths are computed once and kept in ``toy.json``: a report is drawn again wi
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +33,9 @@ from mtlbench import config
 from mtlbench.analysis.leaderboard import SINGLE_TASK
 from mtlbench.errors import InputError
 from mtlbench.files import write_atomically
-from mtlbench.report.style import GRID, INK, MUTED, canvas, grid, looks, save
+from mtlbench.report import style
+from mtlbench.report.parallel import Job
+from mtlbench.report.style import GRID, INK, MUTED, grid, looks
 
 CENTRES = (-3.0, 3.0)
 SCALES = (1.0, 12.0)
@@ -118,8 +121,8 @@ def keep(results: Path) -> None:
     write_atomically(results / "toy.json", json.dumps(paths(sorted(chosen) or methods.names())) + "\n")
 
 
-def write(results: Path) -> None:
-    """Draw the paths in ``toy.json``, computed first where it is missing, into ``plots/toy`` as svg, png and pdf.
+def picture(results: Path) -> Job:
+    """What draws the paths in ``toy.json``, computed first where it is missing, into ``plots/toy``.
 
     Raises :class:`~mtlbench.errors.InputError` where the file is cut.
     """
@@ -130,8 +133,7 @@ def write(results: Path) -> None:
         found = json.loads(kept.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{kept} is cut or is not JSON: delete it, and it is made again") from error
-    with canvas():
-        save(draw(found), results / "plots", "toy")
+    return partial(style.picture, results / "plots", "toy", draw, found)
 
 
 def draw(found: Paths) -> Figure:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from mtlbench.analysis import budget
 from mtlbench.arena import GROUP, Arena
 from mtlbench.report.columns import Column, Entry, count, known, of_arena
 from mtlbench.report.format import number
+from mtlbench.report.parallel import Job
 from mtlbench.report.plots import OTHERS, leading, legend
-from mtlbench.report.style import canvas, grid, looks, save
+from mtlbench.report.style import grid, looks, picture
 from mtlbench.report.tables import ARENA, Table
 
 Edges = dict[Arena, dict[str, str]]
@@ -43,14 +46,13 @@ def edges(trials: pd.DataFrame) -> Edges:
     return found
 
 
-def write(folder: Path, trials: pd.DataFrame, board: pd.DataFrame) -> None:
-    """Draw ``trials-...`` into ``folder``, one picture per arena that was tuned."""
+def pictures(folder: Path, trials: pd.DataFrame, board: pd.DataFrame) -> Iterator[Job]:
+    """What draws ``trials-...`` into ``folder``, one picture per arena that was tuned."""
     best_first = {key: list(part["label"]) for key, part in board.groupby(GROUP)}
-    with canvas():
-        for key, own in trials.groupby(GROUP, sort=True) if not trials.empty else ():
-            curves = budget.curves(own)
-            if not curves.empty:
-                save(draw(curves, best_first.get(key, [])), folder, f"trials-{Arena.of(key).slug}")
+    for key, own in trials.groupby(GROUP, sort=True) if not trials.empty else ():
+        curves = budget.curves(own)
+        if not curves.empty:
+            yield partial(picture, folder, f"trials-{Arena.of(key).slug}", draw, curves, best_first.get(key, []))
 
 
 def draw(curves: pd.DataFrame, best_first: list[str]) -> Figure:

@@ -15,7 +15,7 @@ import pytest
 
 from mtlbench import analysis
 from mtlbench.analysis import load
-from mtlbench.report import html, plots, trials
+from mtlbench.report import html, parallel, plots, trials
 from mtlbench.report.style import FORMATS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install mtlbench[test]")
@@ -54,8 +54,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(load, "trials", made_up.trials, raising=False)
         # The pictures of the page; the other formats are tested elsewhere.
         patch.setattr("mtlbench.report.style.FORMATS", {"svg": FORMATS["svg"]})
-        plots.write(folder / "plots", board, analysis.metrics(table), curves, load.audits(records))
-        trials.write(folder / "plots", load.trials(folder), board)
+        drawn = plots.pictures(folder / "plots", board, analysis.metrics(table), curves, load.audits(records))
+        parallel.run([*drawn, *trials.pictures(folder / "plots", load.trials(folder), board)])
         return html.write(folder, records, table, board, curves)
 
 

@@ -59,14 +59,14 @@ def test_mgda_ends_on_the_pareto_set_from_every_start() -> None:
 
 def test_kept_paths_are_drawn_again_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "names", lambda: ("equal",))
-    toy.write(tmp_path)
+    toy.picture(tmp_path)()
     kept = tmp_path / "toy.json"
     assert np.shape(json.loads(kept.read_text())["equal"]) == (len(toy.STARTS), toy.STEPS + 1, 2)
     monkeypatch.setattr(toy, "trajectory", lambda *_: pytest.fail("the path is there"))
-    toy.write(tmp_path)
+    toy.picture(tmp_path)()
     kept.write_text(kept.read_text()[:-100])
     with pytest.raises(InputError, match=r"toy\.json is cut"):
-        toy.write(tmp_path)
+        toy.picture(tmp_path)()
 
 
 def test_a_method_that_cannot_run_here_is_shown_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
