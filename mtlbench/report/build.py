@@ -13,7 +13,7 @@ from mtlbench.publication import constraints, manifest
 from mtlbench.referee import plots as referee_plots
 from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
-from mtlbench.report import atlas, html, parallel, plots, story, study, toy, trials
+from mtlbench.report import atlas, comparison, html, parallel, plots, story, study, toy, trials
 from mtlbench.report.parallel import Job
 from mtlbench.report.style import canvas
 
@@ -37,6 +37,7 @@ def write(results: Path) -> list[Path]:
     pictures = [*_convergence(results / "solvers", folder), toy.picture(results), story.picture(folder, recorded)]
     pictures += plots.pictures(folder, board, metrics(table), curves, load.audits(records))
     pictures += trials.pictures(folder, load.trials(results), board)
+    pictures.append(partial(comparison.write, folder, table))
     parallel.run([*pictures, *study.write(results, records), atlas.picture(folder)])
     page = html.write(results, records, table, board, curves)
     if not (results / constraints.NAME).exists():
