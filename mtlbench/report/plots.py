@@ -20,7 +20,7 @@ from mtlbench.analysis.statistics import CONFIDENCE
 from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import plural
 from mtlbench.report.parallel import Job
-from mtlbench.report.style import INK, MUTED, Look, grid, looks, picture, plain
+from mtlbench.report.style import INK, MUTED, ON_TOP, Look, grid, looks, picture, plain
 
 OTHERS: dict[str, Any] = {"color": "#b4bcc5", "linewidth": 0.7}
 MANY, LEADING = 12, 8
@@ -80,7 +80,8 @@ def leaderboard(board: pd.DataFrame, look: dict[str, Look]) -> Figure:
         ax.set_yticks(range(len(part)), names)
         ax.set_ylim(-0.7, tallest - 0.3)
         ax.grid(axis="y", visible=False)
-        ax.set_title(Arena.of(key).title + ("" if selected.all() else f" ({len(part)} of {len(best_first)} methods)"))
+        title = Arena.of(key).title + ("" if selected.all() else f" ({len(part)} of {len(best_first)} methods)")
+        ax.set_title(title, y=ON_TOP)
         _spread(ax, part)
     return figure
 
@@ -125,7 +126,7 @@ def conflict(audits: pd.DataFrame, look: dict[str, Look], shown: list[str]) -> F
         _background(ax, crowd, "epoch", "cross_half_conflict")
         _band(ax, own, "epoch", "same_task_conflict", noise)
         _band(ax, own, "epoch", "cross_half_conflict", look[label]._replace(dashes="-"))
-        ax.set_title(label, fontsize=9.5)
+        ax.set_title(label, fontsize=9.5, y=ON_TOP)
         ax.set_ylim(-0.03, 1.03)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         ax.set_ylabel("share in conflict" if index % 4 == 0 else "")

@@ -22,6 +22,8 @@ MUTED = "#78828d"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = "osD^vPX*<>"
+ON_TOP = 1.0
+"""Where titles stand that nothing can be in the way of; else matplotlib looks for it each time it draws."""
 FORMATS: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": "mtlbench"},
     "png": {"Software": "mtlbench"},
@@ -101,13 +103,21 @@ def picture(folder: Path, name: str, figure: Callable[..., Figure], *given: Any)
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write ``name.svg``, ``name.png`` and ``name.pdf`` into ``folder``: same picture, same bytes, no date."""
-    # The layout takes most of the time: find it once for all files.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    _settle(figure)
     for kind, metadata in FORMATS.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
         write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
+
+
+def _settle(figure: Figure) -> None:
+    """Find the layout once for all files; it takes most of the time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            place = axis.label.get_transform() - ax.transAxes
+            axis.set_label_coords(*place.transform(axis.label.get_position()))
 
 
 def grid(panels: int, columns: int, width: float, height: float, shared: bool = False) -> tuple[Figure, list[Axes]]:

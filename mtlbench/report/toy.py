@@ -35,7 +35,7 @@ from mtlbench.errors import InputError
 from mtlbench.files import write_atomically
 from mtlbench.report import style
 from mtlbench.report.parallel import Job
-from mtlbench.report.style import GRID, INK, MUTED, grid, looks
+from mtlbench.report.style import GRID, INK, MUTED, ON_TOP, grid, looks
 
 CENTRES = (-3.0, 3.0)
 SCALES = (1.0, 12.0)
@@ -143,7 +143,7 @@ def draw(found: Paths) -> Figure:
     figure, axes = grid(len(names), *((3, 3.1, 2.5) if few else (5, 1.9, 1.6)))
     look, front, mesh = looks(names), pareto_set(), _mesh(81 if few else 25)
     for ax, name in zip(axes, names, strict=True):
-        ax.set_title(name)
+        ax.set_title(name, y=ON_TOP)
         ax.grid(visible=False)
         ax.set_xticks([])
         ax.set_yticks([])
