@@ -72,7 +72,8 @@ def _entry(row: dict[str, Any], name: str) -> Entry:
     mean, half = row[name], row.get(f"{name}_half_width", float("nan"))
     if pd.isna(mean):
         return Entry(number(mean))
-    text, verdict = with_interval(mean, half), row["against_equal"] if name == "delta_m_vs_equal" else ""
+    text = number(mean, 2) if name == "probability_of_improvement" else with_interval(mean, half)
+    verdict = row["against_equal"] if name == "delta_m_vs_equal" else ""
     bounds = (None, None) if pd.isna(half) else (mean - half, mean + half)
     return Entry(f"{SAME} {text}" if verdict == "same" else text, known(mean), verdict, *bounds)
 
