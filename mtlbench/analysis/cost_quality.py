@@ -55,9 +55,9 @@ def at_equal_time(validation: pd.DataFrame, seconds: pd.Series) -> pd.DataFrame:
     Columns: GROUP, label, seed, epochs, delta_m, rank (:func:`mtlbench.analysis.ranks`: among the labels of known cost,
     on seeds that all have run; a run that broke or gets no epoch is worst). Arenas without equal weighting drop out.
     """
-    timed = validation.join(seconds.rename("seconds"), on=COST, how="inner")
+    timed = validation.merge(seconds.rename("seconds").reset_index(), on=COST, how="inner")
     base = timed[timed["label"] == EQUAL].groupby(GROUP).agg(budget=("epoch", "max"), base=("seconds", "first"))
-    timed = timed.join(base, on=GROUP, how="inner")
+    timed = timed.merge(base.reset_index(), on=GROUP, how="inner")
     # The quotient first: equal weighting's own is exactly 1.
     timed["allowed"] = np.floor(timed["budget"] * (timed["base"] / timed["seconds"]))
     within = (timed["epoch"] <= timed["allowed"]) & timed["delta_m"].notna()

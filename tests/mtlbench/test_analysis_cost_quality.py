@@ -134,3 +134,11 @@ def test_order_changes_nothing() -> None:
     table, curves = made_up()
     shuffled = validation_delta_m(table.sample(frac=1, random_state=1), curves.sample(frac=1, random_state=2))
     pd.testing.assert_frame_equal(shuffled, validation_delta_m(table, curves))
+
+
+def test_nothing_to_compare_is_an_empty_table_not_an_error() -> None:
+    empty = pd.DataFrame(columns=["dataset", "architecture", "track", "setting", "label", "seed", "epoch", "delta_m"])
+    index = pd.MultiIndex.from_tuples([("d", "hard_sharing", "", "equal")], names=COST)
+    found = summary(empty, pd.Series([0.1], index=index))
+    assert found.empty
+    assert "rank_at_equal_time" in found.columns

@@ -28,7 +28,7 @@ def test_plots_are_whole_and_the_same_bytes_each_time(solvers, tmp_path):
         table[table["family"].isin(["gaussian", "zero_row"])].to_csv(tmp_path / name, index=False)
     written = plots.write(tmp_path, tmp_path / "first")
     assert sorted(path.name for path in written) == sorted(
-        f"solvers_{what}.{kind}" for what in ("gap", "bound", "time") for kind in ("svg", "png")
+        f"solvers_{what}.{kind}" for what in ("gap", "bound", "time") for kind in ("svg", "png", "pdf")
     )
     for path, again in zip(written, plots.write(tmp_path, tmp_path / "second"), strict=True):
         assert path.read_bytes() == again.read_bytes()
@@ -36,7 +36,7 @@ def test_plots_are_whole_and_the_same_bytes_each_time(solvers, tmp_path):
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
             assert "<dc:date>" not in path.read_text()
         else:
-            assert path.read_bytes().startswith(b"\x89PNG")
+            assert path.read_bytes().startswith({".png": b"\x89PNG", ".pdf": b"%PDF"}[path.suffix])
 
 
 def test_the_bound_is_drawn_dashed_beside_the_error_and_only_there(solvers):

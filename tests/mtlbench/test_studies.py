@@ -11,6 +11,7 @@ import pytest
 from mtlbench import config, studies
 from mtlbench.analysis import load
 from mtlbench.errors import InputError
+from mtlbench.report import parallel
 from mtlbench.report import study as chapter
 from mtlbench.studies import optimizers, shared_encoder_bound, solver_accuracy
 from mtlbench.training.cell import run_cell
@@ -93,7 +94,7 @@ def test_the_findings_name_what_lies_beyond_its_interval():
 def test_the_chapter_is_written_and_read_again(records, tmp_path, monkeypatch):
     assert chapter.chapter(tmp_path) is None
     monkeypatch.setattr(chapter, "_name", lambda results: "shared_encoder_bound")
-    chapter.write(tmp_path, records)
+    parallel.run(list(chapter.write(tmp_path, records)))
     assert (tmp_path / "plots" / "study.svg").exists()
     found = chapter.chapter(tmp_path)
     assert {row[0].text for row in found.tables[0].rows} >= {"mgda", "mgda_ub"}
