@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from . import data_directory, files
 from .dataset import UNLABELLED, DatasetError, MultiTaskDataset, Split, Splits, Task
 from .images import Pixels
-from .segnet import SCALE, SegNet, head
+from .segnet import DEPTH, SegNet, head, widths
 
 HELD_OUT = 0.1  # of the training scenes, for validation
 
 
 class Scenes(MultiTaskDataset):
-    """Dense tasks on uint8 pictures (3, H, W); H and W are those of the files, multiples of 32, the same for all.
+    """Dense tasks on uint8 pictures (3, H, W); H and W are those of the files, 32 or more, the same for all.
 
     Pictures are rounded to bytes, an error of at most 1/510. A tenth of the training scenes, one fixed draw, is kept
     for validation. ``width`` is the number of channels of SegNet's first stage.
@@ -67,8 +67,8 @@ class Scenes(MultiTaskDataset):
     def _part(self, folder: Path, numbers: np.ndarray) -> Split:
         pictures = _stack([folder / "image" / f"{n}.npy" for n in numbers], read_picture)
         height, width = pictures.shape[2:]
-        if height % SCALE or width % SCALE:
-            raise DatasetError(f"{folder}: pictures are {height} x {width}, but SegNet needs multiples of {SCALE}")
+        if min(height, width) < 2**DEPTH:
+            raise DatasetError(f"{folder}: pictures are {height} x {width}, too small to be halved {DEPTH} times")
         targets = {n: _stack([folder / n / f"{i}.npy" for i in numbers], read) for n, read in self.readers.items()}
         for name, target in targets.items():
             if target.shape[2:] != pictures.shape[2:]:
@@ -81,7 +81,7 @@ class Scenes(MultiTaskDataset):
 
     def encoder(self) -> nn.Module:
         """SegNet with its decoder, to (batch, width, H, W)."""
-        return nn.Sequential(Pixels(), SegNet(self.width))
+        return nn.Sequential(Pixels(), SegNet(3, widths(self.width)))
 
     def head(self, task: Task) -> nn.Module:
         """Two convolutions, to (batch, outputs, H, W)."""

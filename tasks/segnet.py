@@ -1,64 +1,94 @@
-"""SegNet, shared with its decoder; a task's head is two convolutions.
+"""SegNet: an encoder and a decoder of convolutions, from pictures to features at every pixel; and a head on them.
 
-V. Badrinarayanan, A. Kendall, R. Cipolla. SegNet: a deep convolutional encoder-decoder architecture for image
-segmentation. PAMI 39(12), 2017; shared as "split" in S. Liu, E. Johns, A. Davison. End-to-end multi-task learning with
-attention. CVPR 2019.
+Each stage of the encoder ends in 2x2 max pooling; the decoder's stages put what they get back to the places that the
+maxima came from. A stage has a first convolution and the rest of them, two in the two finest stages and three below,
+each 3x3 with batch normalisation and ReLU.
+
+Source: V. Badrinarayanan, A. Kendall, R. Cipolla, "SegNet", TPAMI 2017, in the layout of S. Liu, E. Johns, A. Davison,
+"End-to-End Multi-Task Learning with Attention" (MTAN), CVPR 2019.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import NamedTuple
 
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
-DEPTHS = (2, 2, 3, 3, 3)  # convolutions of each stage, VGG-16's
-SCALE = 2 ** len(DEPTHS)  # height and width of a picture must be multiples of it
+DEPTH = 5  # stages; pictures must be at least 2 ** DEPTH high and wide
+
+
+def widths(width: int, depth: int = DEPTH) -> list[int]:
+    """The channels of every stage, the finest first: ``width`` doubled three times, then kept; 64 in the paper."""
+    return [width << min(level, 3) for level in range(depth)]
+
+
+def convolution(channels: int, width: int) -> nn.Sequential:
+    """3x3, batch normalisation, ReLU."""
+    return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+
+
+class Stage(nn.Module):
+    """A first convolution and the rest of them; both results are handed on."""
+
+    def __init__(self, channels: int, width: int, rest: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, width)
+        self.rest = nn.Sequential(*(convolution(width, width) for _ in range(rest)))
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        first = self.first(inputs)
+        return first, self.rest(first)
+
+
+class Traces(NamedTuple):
+    """What each stage holds, in the order of the pass: ``down`` (after its first convolution, after all), and ``up``
+    (what came up into the stage, after all).
+    """
+
+    down: list[tuple[Tensor, Tensor]]
+    up: list[tuple[Tensor, Tensor]]
 
 
 class SegNet(nn.Module):
-    """Pictures (batch, 3, H, W) to features (batch, width, H, W).
+    """``widths[j]`` channels in stage j, the finest first."""
 
-    Each stage ends in pooling; its mirror in the decoder puts the values back where the maxima were.
-    """
-
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, channels: int, widths: list[int]) -> None:
         super().__init__()
-        channels = [width, 2 * width, 4 * width, 8 * width, 8 * width]
-        before = [3, *channels[:-1]]
-        stages = list(zip(before, channels, DEPTHS, strict=True))
-        self.down = nn.ModuleList(_convolutions(b, c, c, depth) for b, c, depth in stages)
-        # The first stage's mirror ends in as many channels as it has, not in the three of the picture.
-        self.up = nn.ModuleList(_convolutions(c, c, c if b == 3 else b, depth) for b, c, depth in stages)
-        self.pool = nn.MaxPool2d(2, return_indices=True)
+        self.widths = widths
+        rest = [1 if level < 2 else 2 for level in range(len(widths))]
+        below = [channels, *widths[:-1]]
+        above = [widths[0], *widths[:-1]]
+        self.down = nn.ModuleList(Stage(b, w, r) for b, w, r in zip(below, widths, rest, strict=True))
+        self.up = nn.ModuleList(Stage(w, a, r) for w, a, r in zip(widths, above, rest, strict=True))
+
+    def traces(self, inputs: Tensor) -> Traces:
+        """The pass through all stages."""
+        found = Traces([], [])
+        places = []
+        for stage in self.down:
+            found.down.append(stage(inputs))
+            inputs, where = max_pool2d(found.down[-1][1], 2, return_indices=True)
+            places.append(where)
+        for stage, where, (_, fine) in zip(reversed(self.up), reversed(places), reversed(found.down), strict=True):
+            lifted = unpool(inputs, where, fine)
+            inputs = stage(lifted)[1]
+            found.up.append((lifted, inputs))
+        return found
 
     def forward(self, inputs: Tensor) -> Tensor:
-        maxima = []
-        for stage in self.down:
-            inputs, where = self.pool(stage(inputs))
-            maxima.append(where)
-        for stage, where in zip(reversed(self.up), reversed(maxima), strict=True):
-            inputs = stage(unpool(inputs, where))
-        return inputs
+        return self.traces(inputs).up[-1][1]
 
 
-def unpool(inputs: Tensor, where: Tensor) -> Tensor:
-    """Twice as high and wide, each value at its place ``where`` in the plane, as max pooling told it, zeros between.
+def unpool(values: Tensor, places: Tensor, like: Tensor) -> Tensor:
+    """``values`` at their ``places`` in a picture of the size of ``like``, zero elsewhere.
 
-    ``nn.MaxUnpool2d`` does the same and has no deterministic form on a GPU.
+    ``nn.MaxUnpool2d`` does the same, but has no deterministic implementation on a GPU.
     """
-    batch, channels, height, width = inputs.shape
-    planes = inputs.new_zeros(batch, channels, 4 * height * width)
-    return planes.scatter(2, where.flatten(2), inputs.flatten(2)).view(batch, channels, 2 * height, 2 * width)
+    empty = values.new_zeros((*values.shape[:2], like.shape[2] * like.shape[3]))
+    return empty.scatter(2, places.flatten(2), values.flatten(2)).unflatten(2, like.shape[2:])
 
 
 def head(width: int, outputs: int) -> nn.Sequential:
     """The head of a task: features (batch, width, H, W) to (batch, outputs, H, W)."""
     return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, outputs, 1))
-
-
-def _convolutions(before: int, inner: int, after: int, depth: int) -> nn.Sequential:
-    channels = [before, *[inner] * (depth - 1), after]
-    layers: list[nn.Module] = []
-    for b, a in pairwise(channels):
-        layers += [nn.Conv2d(b, a, 3, padding=1), nn.BatchNorm2d(a), nn.ReLU()]
-    return nn.Sequential(*layers)

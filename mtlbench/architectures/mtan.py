@@ -27,8 +27,9 @@ from mtlbench.architectures import heads
 from mtlbench.architectures._options import Count
 from mtlbench.architectures._parts import Parts
 from mtlbench.architectures.architecture import Architecture, Network
-from mtlbench.architectures.encoders.segnet import SegNet, SegNetwork, Traces, convolution
+from mtlbench.architectures.encoders.segnet import SegNet
 from mtlbench.architectures.heads import Head
+from mtlbench.tasks import segnet
 
 if TYPE_CHECKING:
     from mtlbench.tasks.dataset import MultiTaskDataset, Task
@@ -59,23 +60,23 @@ class Attention(nn.Module):
 class AttentionNetwork(Network):
     """``links`` are the f of this module's docstring, which the tasks share; there is no representation."""
 
-    def __init__(self, encoder: SegNetwork, tasks: Sequence[str], heads: dict[str, nn.Module]) -> None:
+    def __init__(self, encoder: segnet.SegNet, tasks: Sequence[str], heads: dict[str, nn.Module]) -> None:
         super().__init__(heads)
         widths = encoder.widths
         self.encoder = encoder
         self.attention = nn.ModuleDict({name: Attention(widths) for name in tasks})
         self.links_down = nn.ModuleList(
-            convolution(*pair) for pair in zip(widths, [*widths[1:], widths[-1]], strict=True)
+            segnet.convolution(*pair) for pair in zip(widths, [*widths[1:], widths[-1]], strict=True)
         )
         self.links_up = nn.ModuleList(
-            convolution(*pair) for pair in zip(widths, [widths[0], *widths[:-1]], strict=True)
+            segnet.convolution(*pair) for pair in zip(widths, [widths[0], *widths[:-1]], strict=True)
         )
 
     def represent(self, inputs: Tensor) -> tuple[dict[str, Tensor], None]:
         traces = self.encoder.traces(inputs)
         return {name: self._attended(own, traces) for name, own in self.attention.items()}, None  # type: ignore[arg-type]
 
-    def _attended(self, own: Attention, traces: Traces) -> Tensor:
+    def _attended(self, own: Attention, traces: segnet.Traces) -> Tensor:
         """What one task takes from the stages, at the size of the inputs."""
         found: Tensor | None = None
         for choose, link, (first, all_of_it) in zip(own.down, self.links_down, traces.down, strict=True):
@@ -103,5 +104,5 @@ class MTAN(Architecture):
     def build(self, dataset: MultiTaskDataset, tasks: Sequence[Task], inputs: Tensor | None = None) -> Network:
         parts = Parts(dataset, inputs, SegNet(width=self.width, depth=self.depth), self.head)
         encoder = parts.encoder()
-        assert isinstance(encoder, SegNetwork)
+        assert isinstance(encoder, segnet.SegNet)
         return AttentionNetwork(encoder, [task.name for task in tasks], {task.name: parts.head(task) for task in tasks})

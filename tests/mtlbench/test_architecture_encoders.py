@@ -12,9 +12,9 @@ from torch.nn.functional import max_pool2d
 
 from mtlbench import architectures, tasks
 from mtlbench.architectures import encoders
-from mtlbench.architectures.encoders.segnet import unpool
 from mtlbench.errors import InputError
 from mtlbench.runs import read
+from mtlbench.tasks.segnet import unpool
 from mtlbench.training.cell import run_cell
 from mtlbench.training.loop import epoch_batches, train_step
 from mtlbench.training.runtime import session
