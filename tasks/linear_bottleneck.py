@@ -22,12 +22,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
 from . import teachers
-from .dataset import MultiTaskDataset, Protocol, Source, Split, Splits, Task
+from .dataset import MultiTaskDataset, Protocol, Source, Splits, Task
 from .metrics import MSE, NORMALISED_MSE
 
 INPUTS = 32
@@ -100,16 +99,8 @@ class LinearBottleneck(MultiTaskDataset):
 
     def load(self, seed: int, data_dir: Path | None = None) -> Splits:
         """The samples of trial ``seed``; ``data_dir`` is not used."""
-        rng = np.random.default_rng(seed)
-        beta = teachers.directions(rng, len(self.tasks), INPUTS, self.relatedness)
-        return Splits.of(*(self._split(rng, beta, count) for count in (self.samples, HELD_OUT, HELD_OUT)))
-
-    def _split(self, rng: np.random.Generator, beta: np.ndarray, count: int) -> Split:
-        inputs = rng.normal(size=(count, INPUTS))
-        return Split(
-            torch.from_numpy(inputs.astype(np.float32)),
-            teachers.answers([task.name for task in self.tasks], rng, beta, inputs, self.noise),
-        )
+        names, counts = [task.name for task in self.tasks], (self.samples, HELD_OUT, HELD_OUT)
+        return teachers.splits(names, seed, INPUTS, self.relatedness, self.noise, counts)
 
     def encoder(self) -> nn.Module:
         """32 to ``width``, linear."""

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from .dataset import DatasetError
+from .dataset import DatasetError, Split, Splits
 
 
 def directions(rng: np.random.Generator, count: int, size: int, cosine: float) -> np.ndarray:
@@ -23,13 +22,22 @@ def directions(rng: np.random.Generator, count: int, size: int, cosine: float) -
     return apart * orthonormal + (together - apart) * orthonormal.mean(axis=0)
 
 
-def answers(
-    names: Sequence[str], rng: np.random.Generator, teachers: np.ndarray, inputs: np.ndarray, noise: float
-) -> dict[str, Tensor]:
-    """The targets ``⟨β_k, x⟩ + noise ε`` by task, float32 (N, 1); teachers (K, d), inputs (N, d)."""
+def splits(names: Sequence[str], seed: int, size: int, cosine: float, noise: float, counts: Sequence[int]) -> Splits:
+    """Training, validation and test of ``counts`` samples: normal inputs (N, size), a teacher of each name, its answers.
+
+    The target of a task is ``⟨β_k, x⟩ + noise ε``, float32 (N, 1); the teachers are :func:`directions`.
+    """
+    rng = np.random.default_rng(seed)
+    beta = directions(rng, len(names), size, cosine)
+    return Splits.of(*(_split(names, rng, beta, noise, count) for count in counts))
+
+
+def _split(names: Sequence[str], rng: np.random.Generator, beta: np.ndarray, noise: float, count: int) -> Split:
+    inputs = rng.normal(size=(count, beta.shape[1]))
     # einsum, not a BLAS product: its sums do not depend on the number of threads.
-    values = np.einsum("kd,nd->kn", teachers, inputs) + noise * rng.normal(size=(len(teachers), len(inputs)))
-    return {n: torch.from_numpy(row.astype(np.float32)[:, None]) for n, row in zip(names, values, strict=True)}
+    values = np.einsum("kd,nd->kn", beta, inputs) + noise * rng.normal(size=(len(beta), count))
+    targets = {n: torch.from_numpy(row.astype(np.float32)[:, None]) for n, row in zip(names, values, strict=True)}
+    return Split(torch.from_numpy(inputs.astype(np.float32)), targets)
 
 
 def check_whole(dataset: str, parameter: str, value: object, low: int, high: int) -> None:
