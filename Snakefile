@@ -369,7 +369,7 @@ onstart:
 
 def spent():
     """Say where the time went."""
-    found = overhead.sentence(Path(B), BEGAN, time.time(), ALL_CORES)
+    found = overhead.sentence(Path(B), BEGAN, time.time(), ALL_CORES, bench.threads)
     if found:
         print(f"mtlbench: {found}", file=sys.stderr)
 

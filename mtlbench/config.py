@@ -145,6 +145,11 @@ def _check_tracks(benchmark: Benchmark, where: str) -> None:
             raise InputError(f"{place}.methods: trials are compared with {SINGLE_TASK}: add it to the list")
         if benchmark.tracks == ["tuned"] and entry.learning_rate is not None:
             raise InputError(f"{place}: learning_rate is drawn in the tuned track: give the range tuning.learning_rate")
+        if benchmark.tracks == ["tuned"] and isinstance(entry.weight_decay, float):
+            raise InputError(
+                f"{place}: weight_decay is drawn in the tuned track: give the range tuning.weight_decay, or a list of "
+                "values to compare"
+            )
         names = [name for name, _, _ in entry.settings()]
         if len(set(names)) < len(names):
             raise InputError(f"{place}: a value of optimizer or weight_decay is listed twice")

@@ -17,12 +17,13 @@ APART = {
     "measuring cost": ("cost",),
     "report": ("toy", "tables", "report", "bundle", "cards"),
 }
-ALONE = ("cost", "timing", "cards")
-"""Steps that ask for the whole machine, so that nothing disturbs their clocks."""
+ALONE = ("cost", "timing", "cards", "report")
+"""Steps that ask for the whole machine."""
 
 
-def sentence(results: Path, began: float, ended: float, cores: int) -> str | None:
-    """What one run of the pipeline, from ``began`` to ``ended`` (seconds since 1970), spent its ``cores`` on.
+def sentence(results: Path, began: float, ended: float, cores: int, threads: int = 1) -> str | None:
+    """What one run of the pipeline, from ``began`` to ``ended`` (seconds since 1970), spent its ``cores`` on;
+    a training cell has ``threads`` of them.
 
     overhead = 1 − training / (wall seconds · cores − what is listed apart). None where no step ran.
     """
@@ -30,7 +31,7 @@ def sentence(results: Path, began: float, ended: float, cores: int) -> str | Non
     if not steps:
         return None
     total = cores * (ended - began)
-    training = sum(_training(results, began))
+    training = threads * sum(_training(results, began))
     apart = {
         kind: sum(seconds * (cores if name in ALONE else 1) for name, seconds in steps if name in names)
         for kind, names in APART.items()

@@ -101,7 +101,7 @@ def _attempts(cell: Cell, results: Path) -> Path:
 def _all_done(cell: Cell, results: Path) -> bool:
     if cell.track == TUNED:
         chosen = tuning.selected(cell, results)
-        if chosen is None:
+        if chosen is None or tuning.failed(cell, results):
             return False
         cell = chosen
     here = runs.identity(cell)
@@ -169,17 +169,20 @@ def _cell(options: argparse.Namespace) -> int:
         raise InputError(f"{options.results}/config.json was changed by another run of the pipeline: start again")
     from mtlbench.training.cell import record_death, run_cell
 
+    def work(cell: Cell, folder: str) -> list[str]:
+        if options.died is None:
+            return run_cell(cell, options.results / folder, data_dir=None, progress=True)
+        return record_death(
+            cell, options.results / folder, f"the process ended with status {options.died} before the run did"
+        )
+
     selection = {}
-    if options.died is None and cell.track == TUNED:
+    if cell.track == TUNED:
         for trial in tuning.trial_cells(cell):
-            run_cell(trial, options.results / tuning.FOLDER, data_dir=None, progress=True)
+            work(trial, tuning.FOLDER)
         cell = tuning.select(cell, options.results)
         selection = {"selection": options.results / tuning.FOLDER / cell.folder / tuning.SELECTION}
-    if options.died is None:
-        statuses = run_cell(cell, options.results / "runs", data_dir=None, progress=True)
-    else:
-        reason = f"the process ended with status {options.died} before the run did"
-        statuses = record_death(cell, options.results / "runs", reason)
+    statuses = work(cell, "runs")
     write_atomically(_attempts(cell, options.results), f"{options.attempt}\n")
     records = {str(seed): options.results / "runs" / cell.folder / f"seed-{seed}" / runs.RUN for seed in cell.seeds}
     write_json(options.results / marker(cell), {name: digest(path) for name, path in (selection | records).items()})

@@ -8,8 +8,8 @@
 
 Delta-m of a trial is taken against the selected trial of ``single_task`` under the same seeds; the trials of
 ``single_task`` itself against their own median, metric by metric, which only says how its tasks are weighed against
-each other. A trial that diverged or failed is never selected, unless there is no other: then the first is. See
-``docs/tuning.md``.
+each other. A trial that diverged or failed is never selected, unless there is no other. Where no score is defined,
+because the reference has none, the first trial that ended is. See ``docs/tuning.md``.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def trial_cells(cell: Cell) -> list[Cell]:
     tuning = _tuning(cell)
     points = draw(cell, len(tasks.get(cell.dataset, **cell.dataset_parameters).tasks))
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + tuning.seeds))
-    # Only reported runs are audited.
-    common = {"seeds": seeds, "audit_interval": 0, "paper_mode": False}
+    # Only reported runs are audited. A trial is its point and its seeds: more trials leave the first ones as they are.
+    common = {"seeds": seeds, "audit_interval": 0, "paper_mode": False, "tuning": None}
     return [cell.model_copy(update=point | common | {"trial": number}) for number, point in enumerate(points)]
 
 
@@ -84,7 +84,8 @@ def select(cell: Cell, results: Path) -> Cell:
     trials = trial_cells(cell)
     records = [_records(trial, results) for trial in trials]
     scores = _scores(cell, records, results)
-    best = min(range(len(trials)), key=lambda number: (scores[number], number))
+    status = [_status(own) for own in records]
+    best = min(range(len(trials)), key=lambda number: (status[number] != "done", scores[number], number))
     rows = [
         {
             "trial": number,
@@ -92,7 +93,7 @@ def select(cell: Cell, results: Path) -> Cell:
             "weight_decay": trial.weight_decay,
             "parameters": trial.tuned,
             "seeds": len(trial.seeds),
-            "status": _status(records[number]),
+            "status": status[number],
             "score": scores[number] if math.isfinite(scores[number]) else None,
             "chosen": number == best,
         }
@@ -100,7 +101,8 @@ def select(cell: Cell, results: Path) -> Cell:
     ]
     arena = {name: getattr(cell, name) for name in ("dataset", "track", "setting", "label")}
     arena["architecture"] = cell.architecture_label
-    content = arena | {"scalar": SCALAR, "edge": _edge(rows, best), "trials": rows, "runs": _vouched(cell, results)}
+    edge = _edge(rows, best) if math.isfinite(scores[best]) else ""
+    content = arena | {"scalar": SCALAR, "edge": edge, "trials": rows, "runs": _vouched(cell, results)}
     write_json(results / FOLDER / cell.folder / SELECTION, content)
     return _reported(cell, trials[best])
 
@@ -109,6 +111,11 @@ def selected(cell: Cell, results: Path) -> Cell | None:
     """The cell to report, as :func:`select` found it; None where there is no selection of the present trials."""
     best = _best(cell, results)
     return None if best is None else _reported(cell, best)
+
+
+def failed(cell: Cell, results: Path) -> bool:
+    """Whether a trial crashed, by the selection that is there: it is tried again, and the selection made again."""
+    return any(row["status"] == "failed" for row in read(results / FOLDER / cell.folder / SELECTION)["trials"])
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -225,10 +232,12 @@ def _wide(records: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _edge(rows: list[dict[str, Any]], best: int) -> str:
     """The drawn numbers in which the best trial is the extreme one: the optimum may lie beyond all that was tried."""
+    drawn = [
+        {"learning_rate": row["learning_rate"], "weight_decay": row["weight_decay"]} | row["parameters"] for row in rows
+    ]
     found = []
-    names = [name for name in ("learning_rate", "weight_decay") if len({row[name] for row in rows}) > 1]
-    for name in names:
-        values = [row[name] for row in rows]
-        if values[best] in (min(values), max(values)):
-            found.append(f"{name} {'low' if values[best] == min(values) else 'high'}")
+    for name, value in drawn[best].items():
+        values = [point[name] for point in drawn]
+        if isinstance(value, float) and len(set(values)) > 1 and value in (min(values), max(values)):
+            found.append(f"{name} {'low' if value == min(values) else 'high'}")
     return ", ".join(found)

@@ -23,7 +23,8 @@ def directions(rng: np.random.Generator, count: int, size: int, cosine: float) -
 
 
 def splits(names: Sequence[str], seed: int, size: int, cosine: float, noise: float, counts: Sequence[int]) -> Splits:
-    """Training, validation and test of ``counts`` samples: normal inputs (N, size), a teacher of each name, its answers.
+    """Training, validation and test of ``counts`` samples: normal inputs (N, size), a teacher of each name, its
+    answers.
 
     The target of a task is ``⟨β_k, x⟩ + noise ε``, float32 (N, 1); the teachers are :func:`directions`.
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mtlbench.methods.method import Rows
 
-_DECLARED = ("name", "summary", "source", "needs", "level", "batches", "zero_task", "random")
+_DECLARED = ("name", "summary", "source", "needs", "level", "batches", "zero_task", "random", "search")
 
 
 class Smoothed(Method):

@@ -41,14 +41,14 @@ def measure(records: list[Run]) -> pd.DataFrame:
             better = sorted(label for label, gap in against.items() if gap.high < 0 and label != SINGLE_TASK)
             rows.append(
                 {
-                    "dataset": arena.dataset,
+                    "dataset": arena._replace(setting="").title,
                     "setting": arena.setting or "as the dataset's protocol",
                     **{name: row[name] for name in COLUMNS if name in row and name != "setting"},
                     "delta_m_half_width": row["delta_m_half_width"],
                     "delta_m_vs_equal_half_width": row["delta_m_vs_equal_half_width"],
                     "mean_rank_half_width": row["mean_rank_half_width"],
                     "place": place,
-                    "worse_than": ", ".join(better),
+                    "worse_than": "; ".join(better),
                     "broken": int(row["runs"] - row["done"]),
                 }
             )
@@ -110,7 +110,7 @@ def findings(table: pd.DataFrame) -> list[str]:
 def _told(own: pd.DataFrame) -> set[tuple[str, str]]:
     """The pairs (better, worse) that are told apart in one setting."""
     pairs = own["worse_than"].fillna("").items()
-    return {(better, str(label)) for label, names in pairs for better in str(names).split(", ") if better in own.index}
+    return {(better, str(label)) for label, names in pairs for better in str(names).split("; ") if better in own.index}
 
 
 COLUMNS = {

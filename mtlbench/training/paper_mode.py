@@ -20,8 +20,11 @@ LAST = 10
 
 
 def summary(networks: Sequence[tuple[Sequence[Task], Sequence[Metrics]]]) -> dict[str, Metrics] | None:
-    """Both numbers, from the tasks of every network and its test metrics after each epoch; None without any."""
-    if not networks or not all(epochs for _, epochs in networks):
+    """Both numbers, from the tasks of every network and its test metrics after each epoch.
+
+    None where there are none, or where those of an epoch were not finite.
+    """
+    if not networks or not all(epochs and all(epochs) for _, epochs in networks):
         return None
     last: Metrics = {}
     best: Metrics = {}

@@ -107,7 +107,7 @@ def test_the_chapter_is_written_and_read_again(records, tmp_path, monkeypatch):
 def test_optimizers_counts_the_pairs_that_turn_beyond_noise():
     rows = [
         # a before b before c with sgd; with adam c leads, and whether a or b comes first cannot be told.
-        *[("sgd", "a", 1.0, None), ("sgd", "b", 2.0, "a"), ("sgd", "c", 3.0, "a, b")],
+        *[("sgd", "a", 1.0, None), ("sgd", "b", 2.0, "a"), ("sgd", "c", 3.0, "a; b")],
         *[("adam", "c", 1.0, None), ("adam", "a", 2.0, "c"), ("adam", "b", 2.1, "c")],
     ]
     table = pd.DataFrame(rows, columns=["setting", "label", "delta_m", "worse_than"]).assign(dataset="d")
@@ -115,6 +115,10 @@ def test_optimizers_counts_the_pairs_that_turn_beyond_noise():
         "d, sgd against adam: Kendall's τ of the orders is −0.33; of 2 pairs of methods told apart under both, 2 turn "
         "(a before c becomes the reverse; b before c becomes the reverse)."
     ]
+    # A label may hold a comma of its own.
+    long = "mgda(solver=frank_wolfe, max_iterations=100)"
+    renamed = table.replace({"a": long, "a; b": f"{long}; b"})
+    assert "of 2 pairs" in optimizers.findings(renamed)[0]
     assert "compares no settings" in optimizers.findings(table[table["setting"] == "sgd"])[0]
 
 

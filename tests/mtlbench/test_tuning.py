@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from argparse import Namespace
 
 import pytest
 
-from mtlbench import config, methods, overhead, search, sections, tuning
+from mtlbench import config, methods, overhead, pipeline, search, sections, tuning
 from mtlbench.errors import CheckFailed, InputError
+from mtlbench.report import leaderboard
 from mtlbench.training.cell import run_cell
 from mtlbench.training.paper_mode import summary
 
@@ -49,9 +51,16 @@ class TestTrials:
         assert [set(trial.tuned) for trial in tuning.trial_cells(found["cagrad"])] == [{"radius"}] * 4
         assert [trial.tuned for trial in tuning.trial_cells(found["pcgrad"])] == [{}] * 4
         given = {"scaled_regression": {"methods": ["single_task", {"cagrad": {"radius": 0.2}}]}}
+        smooth = {"scaled_regression": {"methods": ["single_task", {"cagrad": {"smooth": 0.9}}]}}
+        averaged = cells(datasets=smooth)["cagrad(smooth=0.9)"]
+        assert [set(trial.tuned) for trial in tuning.trial_cells(averaged)] == [{"radius"}] * 4
         fixed = cells(datasets=given)["cagrad(radius=0.2)"]
         assert {trial.options["radius"] for trial in tuning.trial_cells(fixed)} == {0.2}
         assert all(trial.label == "cagrad(radius=0.2)" for trial in tuning.trial_cells(fixed))
+
+    def test_more_trials_leave_the_first_ones_as_they_are(self):
+        few, many = (tuning.trial_cells(cells(tuning={"trials": count, "seeds": 2})["cagrad"]) for count in (3, 5))
+        assert [trial.run_configuration() for trial in few] == [trial.run_configuration() for trial in many[:3]]
 
     def test_trials_and_reports_never_share_a_seed(self):
         for cell in cells().values():
@@ -151,6 +160,10 @@ class TestSelection:
         ({"tuning": {"trials": 3, "trails": 3}}, "did you mean 'trials'"),
         ({"datasets": {"multi_digits": {"methods": ["equal"]}}}, "single_task: add it to the list"),
         ({"datasets": {"multi_digits": {"methods": ["single_task"], "learning_rate": 0.1}}}, "is drawn"),
+        (
+            {"datasets": {"multi_digits": {"methods": ["single_task"], "weight_decay": 0.0}}},
+            "a list of values to compare",
+        ),
         ({"datasets": {"multi_digits": {"methods": ["single_task"], "optimizer": ["sgd", "sgd"]}}}, "listed twice"),
     ],
 )
@@ -172,6 +185,7 @@ def test_paper_mode_by_hand():
     assert found["best_test_epoch"] == {"a": {"accuracy": 0.9}}
     assert found["last_10_epochs"]["a"]["accuracy"] == pytest.approx(0.6)
     assert summary([((Task,), [])]) is None
+    assert summary([((Task,), [*epochs, {}])]) is None
 
 
 def test_overhead_by_hand(tmp_path):
@@ -188,3 +202,66 @@ def test_overhead_by_hand(tmp_path):
         "100 s on 2 cores: training 30 %; apart: solver validation 5 %, measuring cost 5 %; overhead of training 67 %"
     )
     assert overhead.sentence(tmp_path, began + 1000, began + 1100, 2) is None
+    # A cell of two threads trains on both cores; a report asks for the whole machine.
+    (tmp_path / overhead.STEPS).write_text(f"cell\t{began + 5}\t{began + 75}\nreport\t{began + 75}\t{began + 95}\n")
+    assert overhead.sentence(tmp_path, began, began + 100, 2, threads=2) == (
+        "100 s on 2 cores: training 60 %; apart: report 20 %; overhead of training 25 %"
+    )
+
+
+@pytest.fixture
+def pipeline_cell(tmp_path, monkeypatch):
+    """Run the pipeline's step of one cell of a small tuned benchmark in this process, as it is or as one that died."""
+    monkeypatch.setattr("mtlbench.cli.restart_with_threads", lambda threads: None)
+    entry = {"epochs": 1, "methods": ["single_task", "equal"], "parameters": {"tasks": 2}}
+    content = {"name": "b", "seeds": 2, "tracks": ["tuned"], "tuning": {"trials": 2}, "paper_mode": True}
+    pipeline.keep_configuration(content | {"datasets": {"scaled_regression": entry}}, tmp_path)
+    found = {cell.label: cell for cell in config.cells(config.load_resolved(tmp_path))}
+
+    def run(label, died=None):
+        options = Namespace(results=tmp_path, folder=found[label].folder, attempt=1, configuration=None, died=died)
+        assert pipeline._cell(options) == 0
+        return found[label]
+
+    return run
+
+
+def statuses(cell, results):
+    trials = tuning.read(results / tuning.FOLDER / cell.folder / tuning.SELECTION)["trials"]
+    paths = sorted((results / "runs" / cell.folder).glob("seed-*/run.json"))
+    return [row["status"] for row in trials], [json.loads(path.read_text())["status"] for path in paths]
+
+
+class TestDeath:
+    def test_what_is_done_stays_and_the_tables_are_made(self, pipeline_cell, tmp_path):
+        pipeline_cell("single_task")
+        cell = pipeline_cell("equal")
+        assert pipeline.attempt(cell, tmp_path) == 1
+        folder = tmp_path / "runs" / cell.folder
+        before = (folder / "seed-0" / "run.json").read_bytes()
+        (folder / "seed-1" / "run.json").unlink()
+        assert pipeline.attempt(cell, tmp_path) == 2
+        pipeline_cell("equal", died="137")
+        assert (folder / "seed-0" / "run.json").read_bytes() == before
+        assert statuses(cell, tmp_path) == (["done", "done"], ["done", "failed"])
+        leaderboard.write(tmp_path)
+        row = next(line for line in (tmp_path / "leaderboard.csv").read_text().splitlines() if ",equal,equal," in line)
+        assert ",2,1,0,1," in row  # runs, done, diverged, failed
+        assert json.loads(before)["paper"].keys() == {"last_10_epochs", "best_test_epoch"}
+
+    def test_a_death_in_the_trials_is_shown_and_tried_again(self, pipeline_cell, tmp_path):
+        pipeline_cell("single_task")
+        cell = pipeline_cell("equal", died="137")
+        assert statuses(cell, tmp_path) == (["failed", "failed"], ["failed", "failed"])
+        leaderboard.write(tmp_path)
+        assert pipeline.attempt(cell, tmp_path) == 2
+        pipeline_cell("equal")
+        assert statuses(cell, tmp_path) == (["done", "done"], ["done", "done"])
+        assert pipeline.attempt(cell, tmp_path) == 1
+
+    def test_without_a_reference_the_first_trial_that_ended_stands(self, pipeline_cell, tmp_path):
+        pipeline_cell("single_task", died="137")
+        cell = pipeline_cell("equal")
+        content = tuning.read(tmp_path / tuning.FOLDER / cell.folder / tuning.SELECTION)
+        assert [(row["score"], row["chosen"]) for row in content["trials"]] == [(None, True), (None, False)]
+        assert content["edge"] == ""
