@@ -8,7 +8,7 @@ if not config:
     configfile: f"{workflow.basedir}/config/quick.yaml"
 
 from mtlbench.cards import peers
-from mtlbench import cli, methods, overhead, pipeline, provenance, runs, solvers, sources
+from mtlbench import cli, methods, overhead, pipeline, provenance, runs, solvers, sources, warm
 from mtlbench.sections import SINGLE_TASK
 from mtlbench.errors import InputError
 from mtlbench.solvers import min_norm
@@ -29,12 +29,16 @@ CONFIGURATION = pipeline.digest_of(pipeline.canonical(config))
 CELLS = {cell.folder: cell for cell in cells}
 TOY = sorted({cell.method for cell in cells} - {SINGLE_TASK})
 MARKERS = [f"{B}/{pipeline.marker(cell)}" for cell in cells]
-# The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says. A step that
-# wants another number of threads starts itself again. What each step took is kept for the sentence at the end.
-EXPORTS = " ".join(f"{name}={value}" for name, value in cli.fixed_environment(1).items())
+# The environment is not activated: a bare `mtlbench` in a rule is this very interpreter, whatever PATH says, in a process
+# that has its libraries loaded already. A step that wants another number of threads starts itself again. What each step took is kept for the sentence at the end.
+ENVIRONMENT = cli.fixed_environment(1)
+# A job on another machine, or in a share of this one that its scheduler counts, has no part in this server.
+if workflow.is_main_process:
+    ENVIRONMENT[warm.SOCKET] = warm.place()
+EXPORTS = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
 shell.prefix(
     f"set -euo pipefail; export {EXPORTS}; mtlbench() {{{{ local began=${{{{EPOCHREALTIME/,/.}}}} status=0;"
-    f" '{sys.executable}' -P -m mtlbench \"$@\" || status=$?;"
+    f" '{sys.executable}' -P -m mtlbench.warm \"$@\" || status=$?;"
     f" printf '%s\\t%s\\t%s\\n' \"$2\" \"$began\" \"${{{{EPOCHREALTIME/,/.}}}}\" >> '{B}/{overhead.STEPS}';"
     f" return $status; }}}}; "
 )
@@ -161,7 +165,8 @@ rule cost:
     log:
         f"{B}/logs/cost.log",
     shell:
-        "mtlbench step cost {params.results} 2> {log}"
+        # Its memory is that of a process of its own.
+        "MTLBENCH_WARM= mtlbench step cost {params.results} 2> {log}"
 
 
 rule problems:
@@ -298,7 +303,7 @@ rule make_cards:
     log:
         f"{B}/logs/cards.log",
     shell:
-        "mtlbench step cards {params.results} 2> {log}"
+        "MTLBENCH_WARM= mtlbench step cards {params.results} 2> {log}"
 
 
 rule tables:
@@ -365,6 +370,8 @@ rule bundle:
 # The steps read the configuration beside the results, so that --config seeds=3 reaches every job. Not for a dry run.
 onstart:
     pipeline.keep_configuration(config, Path(B))
+    if warm.SOCKET in ENVIRONMENT:
+        warm.start(ENVIRONMENT[warm.SOCKET])
 
 
 def spent():

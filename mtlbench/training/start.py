@@ -20,6 +20,9 @@ from mtlbench.training.prior import prior_losses
 from mtlbench.training.seeding import Streams, initialise, seed_global
 from mtlbench.training.step_size import StepSize
 
+MANY_TASKS = 64
+"""Above so many tasks the gradients of all shared parameters, K times their number, are not formed unless asked for."""
+
 
 def recipe_of(cell: Cell, dataset: MultiTaskDataset) -> Recipe:
     """The cell's numbers where it gives them, else those of the dataset's protocol."""
@@ -68,6 +71,8 @@ def method_of(cell: Cell, streams: Streams, known: Mapping[str, Callable[[], Any
         return methods.get("equal")
     method = methods.get(cell.method, **cell.options)
     known = {"seed": lambda: streams.seed("method"), **(known or {})}
+    if "representation" not in getattr(method, "levels", ()):
+        known.pop("level", None)
     wanted = [option for option in known if option in method.parameters() and option not in cell.options]
     if not wanted:
         return method
@@ -87,7 +92,8 @@ def new_state(
     """The network for the tasks of ``group`` with its initial weights, ready for the first step.
 
     From the training split ``train`` comes what a method may want to know beforehand: ``prior``, the losses of
-    the best constant outputs, and ``period``, the steps of an epoch.
+    the best constant outputs, and ``period``, the steps of an epoch. Above :data:`MANY_TASKS` tasks a Gramian method
+    compares them at the representation, unless the cell says at which ``level``.
 
     Seeds the global random state for dropout: call inside :func:`~mtlbench.training.runtime.session`.
     """
@@ -100,6 +106,8 @@ def new_state(
     if train is not None:
         known["prior"] = lambda: prior_losses(group, train)
         known["period"] = lambda: len(train) // recipe.batch_size
+    if len(group) > MANY_TASKS and architecture.one_representation:
+        known["level"] = lambda: "representation"
     method = method_of(cell, streams, known)
     method.check_tasks(len(group))
     seed_global(streams.seed("dropout"), device)

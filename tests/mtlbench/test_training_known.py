@@ -69,6 +69,26 @@ def start(tiny):
     return build
 
 
+def test_many_tasks_are_compared_at_the_representation(tiny, tiny_cell, monkeypatch):
+    from mtlbench import tasks
+    from mtlbench.training import start
+
+    dataset, streams = tasks.get("tiny"), Streams(0, 0)
+    data = dataset.load(streams.seed("data", bits=32)).train
+
+    def level(method, **parameters):
+        cell = tiny_cell(method, method_parameters=parameters)
+        return getattr(new_state(cell, dataset, dataset.tasks, streams, CPU, train=data).method, "level", None)
+
+    assert level("mgda") == "shared"
+    monkeypatch.setattr(start, "MANY_TASKS", 1)
+    assert level("mgda") == "representation"
+    assert level("mgda", level="shared") == "shared"
+    # These have no such level, or no level at all.
+    assert level("moco") == "shared"
+    assert level("equal") == "shared"
+
+
 def test_a_run_fills_in_what_the_cell_does_not_say(start, tiny_cell):
     state, data, _ = start(tiny_cell("prior_loss"))
     expected = [data.targets[name].double().var(correction=0).item() for name in "ab"]
