@@ -157,6 +157,7 @@ class Benchmark(_Strict):
     ``protocol_version`` grows when the benchmark comes to mean something else; results of different versions are never
     put into one table. ``tracks``: ``out_of_the_box`` (the papers' defaults at the dataset's learning rate), ``tuned``,
     or both; ``paper_mode`` evaluates on test after every epoch, for the papers' own ways of choosing a number.
+    ``ranking``: whether methods are compared at all; a smoke test trains too little to say which is better.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
@@ -171,6 +172,7 @@ class Benchmark(_Strict):
     tracks: Annotated[list[Track], Field(min_length=1)] = Field(default=["out_of_the_box"])
     tuning: TuningSection | None = None
     paper_mode: bool = False
+    ranking: bool = True
     study: str | None = None
     datasets: Annotated[dict[str, DatasetEntry], Field(min_length=1)]
     validate_solvers: ValidateSection = Field(default_factory=ValidateSection, alias="validate")

@@ -64,6 +64,17 @@ def leaderboard(table: pd.DataFrame, all_metrics: bool = False, curves: pd.DataF
     return board
 
 
+def unranked(board: pd.DataFrame) -> pd.DataFrame:
+    """``board`` without its ranks and verdicts, for a benchmark that trains too little to compare: what ran is left."""
+    compared = ["mean_rank", "probability_of_improvement", "delta_m_vs_equal"]
+    return board.drop(columns=[*compared, "mean_rank_half_width", "delta_m_vs_equal_half_width", "against_equal"])
+
+
+def is_ranked(board: pd.DataFrame) -> bool:
+    """Whether ``board`` compares methods: :func:`unranked` takes the ranks out."""
+    return "mean_rank" in board
+
+
 def differences(table: pd.DataFrame, baseline: str) -> dict[str, Interval]:
     """Delta-m of every label minus that of ``baseline``, paired by seed, in percentage points (negative: better).
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mtlbench.analysis import load
-from mtlbench.analysis.leaderboard import leaderboard, metrics
+from mtlbench.analysis.leaderboard import is_ranked, metrics
 from mtlbench.publication import constraints, manifest
 from mtlbench.referee import plots as referee_plots
 from mtlbench.referee import profile, speed
 from mtlbench.referee.problems import recorded_gramians
 from mtlbench.report import atlas, comparison, html, parallel, plots, story, study, toy, trials
+from mtlbench.report.leaderboard import computed
 from mtlbench.report.parallel import Job
 from mtlbench.report.style import canvas
 
@@ -28,16 +29,15 @@ def write(results: Path) -> list[Path]:
     the file when something in the results is cut or is not what it should be.
     """
     records = load.read(results)
-    table = load.table(records)
-    curves = load.curves(records)
-    board = leaderboard(table, all_metrics=True, curves=curves)
+    table, board, curves = computed(results, records, all_metrics=True)
     folder = results / "plots"
     recorded = [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)]
     # The longest first, so that no core is left alone with one of them at the end.
     pictures = [*_convergence(results / "solvers", folder), toy.picture(results), story.picture(folder, recorded)]
     pictures += plots.pictures(folder, board, metrics(table), curves, load.audits(records))
     pictures += trials.pictures(folder, load.trials(results), board)
-    pictures.append(partial(comparison.write, folder, table))
+    if is_ranked(board):
+        pictures.append(partial(comparison.write, folder, table))
     parallel.run([*pictures, *study.write(results, records), atlas.picture(folder)])
     page = html.write(results, records, table, board, curves)
     if not (results / constraints.NAME).exists():

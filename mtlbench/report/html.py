@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtlbench.analysis import load
-from mtlbench.analysis.leaderboard import metrics
+from mtlbench.analysis.leaderboard import is_ranked, metrics
 from mtlbench.analysis.load import Run
 from mtlbench.arena import GROUP, Arena
 from mtlbench.files import write_atomically
@@ -49,7 +49,8 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         benchmark=results.resolve().name,
         across=summary.across(board),
         summary=said,
-        overall=together.tables(table),
+        ranked=is_ranked(board),
+        overall=together.tables(table) if is_ranked(board) else [],
         arenas=list(arenas.values()),
         datasets=pages.of_datasets(records, metrics(table), arenas),
         methods=pages.of_methods(records, board, tried),

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from mtlbench import config
 from mtlbench.analysis import load
-from mtlbench.analysis.leaderboard import leaderboard
+from mtlbench.analysis.leaderboard import leaderboard, unranked
+from mtlbench.analysis.load import Run
 from mtlbench.files import write_atomically
 from mtlbench.report import trials
 from mtlbench.report.columns import Entry
@@ -58,11 +60,17 @@ class Computed(NamedTuple):
     curves: pd.DataFrame
 
 
-def computed(results: Path) -> Computed:
-    """Make the leaderboard of ``results`` from its runs."""
-    records = load.read(results)
+def computed(results: Path, records: list[Run] | None = None, all_metrics: bool = False) -> Computed:
+    """Make the leaderboard of ``results`` from its runs, without ranks where its benchmark asks for none."""
+    records = load.read(results) if records is None else records
     table, curves = load.table(records), load.curves(records)
-    return Computed(table, leaderboard(table, curves=curves), curves)
+    board = leaderboard(table, all_metrics, curves)
+    return Computed(table, board if _ranks(results) else unranked(board), curves)
+
+
+def _ranks(results: Path) -> bool:
+    """Whether the benchmark of ``results`` ranks; runs without a ``config.json`` are compared."""
+    return not (results / "config.json").is_file() or config.load_resolved(results, installed=False).ranking
 
 
 def to_csv(board: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, differences
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, differences, is_ranked
 from mtlbench.analysis.statistics import Interval
 from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import fixed, listing, number, plural, with_interval
@@ -39,7 +39,7 @@ def across(board: pd.DataFrame) -> list[str]:
     """Who leads how often, and who is better than equal weighting everywhere; nothing where there is one arena."""
     parts = [_whole(part) for _, part in board.groupby(GROUP, sort=True)]
     parts = [part for part in parts if not part.empty]
-    if len(parts) < 2:
+    if len(parts) < 2 or not is_ranked(board):
         return []
     leaders = Counter(part.iloc[0]["label"] for part in parts).most_common()
     said = [f"Lowest Δm: {_some([f'{label} in {count} of {len(parts)} tables' for label, count in leaders])}."]
@@ -65,7 +65,9 @@ def _of_arena(runs: pd.DataFrame, board: pd.DataFrame) -> list[str]:
     said = []
     methods = board[board["label"] != SINGLE_TASK]
     whole = _whole(board)
-    if whole.empty:
+    if not is_ranked(board):
+        pass
+    elif whole.empty:
         said.append("No method can be placed: Δm is not defined here or no method ended all its runs.")
     else:
         leader = whole.iloc[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtlbench.analysis import cost_quality
-from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, metrics
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, is_ranked, metrics
 from mtlbench.analysis.load import csv
 from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
@@ -100,6 +100,8 @@ def details(table: pd.DataFrame, board: pd.DataFrame) -> list[Table]:
     found = []
     for key, part in board.groupby(GROUP, sort=True):
         columns = [replace(column, main=True) for column in shown.of_metrics(described[key])]
+        if not is_ranked(board):
+            columns = [replace(column, best="") for column in columns]
         own = part.to_dict("records")
         rows = [[of_method(row["label"]), *cells] for row, cells in zip(own, shown.entries(own, columns), strict=True)]
         found.append(Table(Arena.of(key), [METHOD, *columns], rows))
@@ -134,6 +136,8 @@ def _table(
     of_tasks = shown.of_metrics(described[described["main"]])
     own = board.to_dict("records")
     columns = shown.present([*shown.QUALITY, *of_tasks, *shown.AUDIT, *shown.COST, *shown.RUNS], own)
+    if not is_ranked(board):
+        columns = [replace(column, best="") for column in columns]
     equivalent = _joined(runs, described["task"].nunique())
     marked = {label for one, other, _ in equivalent for label in (one, other)}
 
@@ -158,6 +162,8 @@ def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:
         for rate in rates
     ]
     labels = set(board["label"])
+    if not is_ranked(board):
+        return [*notes, "Nothing is ranked here: the benchmark trains too little to say which method is better."]
     if SINGLE_TASK not in labels:
         notes.append("No single-task networks were trained here, so Δm is not defined.")
     elif board["delta_m"].isna().all():
