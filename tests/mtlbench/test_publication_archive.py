@@ -11,6 +11,7 @@ import pytest
 
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.publication import archive, bundle
+from mtlbench.publication.verify import verify
 
 pytestmark = pytest.mark.xdist_group("publication")
 
@@ -52,6 +53,15 @@ def _entry(name: str, content: bytes = b"x", mode: int = 0o100644, **settings: i
     return write
 
 
+def _unsealed(path: Path) -> None:
+    """An archive as earlier versions wrote it."""
+    with zipfile.ZipFile(path) as file:
+        contents = [(entry.filename, file.read(entry)) for entry in file.infolist()]
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in contents:
+            file.writestr(name, content)
+
+
 def _twice(path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate"):
         _entry("small/config.json")(path)
@@ -72,7 +82,9 @@ def _twice(path: Path) -> None:
         (_entry("small/Config.JSON"), "'small/config.json' stands 2 times"),
         (_twice, "'small/config.json' stands 2 times"),
         (_entry("other/config.json"), "a bundle holds one results folder"),
-        (_entry("small/bomb", b"0" * 10**6, compress_type=zipfile.ZIP_DEFLATED), "is compressed"),
+        (_entry("small/packed", b"0" * 10**6, compress_type=zipfile.ZIP_LZMA), "packed is not deflated"),
+        (_entry("small/bomb", b"0" * 2**26, compress_type=zipfile.ZIP_DEFLATED), "a bundle has at most"),
+        (_unsealed, "has no seal"),
         (lambda path: path.write_bytes(b"not an archive"), "is not a bundle"),
         (lambda path: path.write_bytes(b""), "is not a bundle"),
         (lambda path: path.unlink(), "does not exist"),
@@ -84,6 +96,7 @@ def test_what_could_do_harm_is_refused_before_anything_is_unpacked(
     path = small / "small.zip"
     damage(path)
     monkeypatch.setattr(archive, "_unpack", lambda *_: pytest.fail("something was unpacked"))
+    monkeypatch.setattr(bundle, "MAX_BYTES", 2**26)
     with pytest.raises(InputError) as caught, archive.opened(path):
         pass
     assert not isinstance(caught.value, CheckFailed)
@@ -104,13 +117,43 @@ def test_sizes_that_lie_are_noticed(small: Path) -> None:
     with zipfile.ZipFile(path) as file:
         entry = file.getinfo("small/report.html")
     content = bytearray(path.read_bytes())
-    # The sizes in the directory at the end: both, so that the file still looks stored.
+    # In the directory at the end: what the file takes unpacked, then what it takes in the archive.
     place = content.rindex(b"small/report.html") - 46 + 20
-    size = (entry.file_size + 500).to_bytes(4, "little")
-    content[place : place + 8] = size + size
-    path.write_bytes(content)
-    with pytest.raises(CheckFailed, match=r"small\.zip.*report\.html"), archive.opened(path):
+    for at, size in ((place + 4, entry.file_size - 5), (place + 4, entry.file_size + 5), (place, entry.file_size + 5)):
+        lying = content.copy()
+        lying[at : at + 4] = size.to_bytes(4, "little")
+        path.write_bytes(lying)
+        with pytest.raises(CheckFailed, match=r"small\.zip"), archive.opened(path):
+            pass
+
+
+def test_bytes_that_belong_to_no_file_or_to_two_are_found(small: Path) -> None:
+    path = small / "small.zip"
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        entries, directory = file.infolist(), file.start_dir  # type: ignore[attr-defined]
+    hidden = bytearray(whole[:directory] + b"hidden" + whole[directory:])
+    end = len(hidden) - bundle.SEAL_BYTES - 6
+    hidden[end : end + 4] = (directory + 6).to_bytes(4, "little")
+    path.write_bytes(hidden)
+    with pytest.raises(CheckFailed, match="bytes that belong to none of its files"), archive.opened(path):
         pass
+    # The line of the second file leads to the first.
+    shared, line = bytearray(whole), whole.index(b"PK\x01\x02", directory + 1)
+    shared[line + 42 : line + 46] = entries[0].header_offset.to_bytes(4, "little")
+    path.write_bytes(shared)
+    with pytest.raises(CheckFailed, match="does not lie in it as mtlbench packs it"), archive.opened(path):
+        pass
+
+
+def test_a_bit_that_no_file_depends_on_breaks_the_seal(small: Path) -> None:
+    path = small / "small.zip"
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as file:
+        entry = file.infolist()[0]
+    content[entry.header_offset + 10] ^= 1  # the time in the head of the file, which stands in the directory again
+    path.write_bytes(content)
+    assert verify(path) == [f"{path} holds the right files, but not as mtlbench packed them: it breaks the seal at its end"]
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
