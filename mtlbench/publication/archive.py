@@ -2,9 +2,8 @@
 
 Nothing in the archive is believed. Refused as wrong input, before anything is unpacked: names that leave the folder,
 links, names that stand twice, files that are not deflated, more files or bytes than
-:mod:`~mtlbench.publication.bundle` would write; and as damaged, files that share bytes and bytes that belong to no file.
-No file is unpacked to more than it declares, so what is declared bounds what is written. Nothing in it is run, and
-nothing is unpickled.
+:mod:`~mtlbench.publication.bundle` would write; as damaged, files that share bytes and bytes that belong to no file. No
+file is unpacked to more than it declares. Nothing in it is run, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -92,8 +91,8 @@ def _check_ends(path: Path, file: BinaryIO) -> None:
         raise InputError(f"{path} is not a bundle: a bundle is a zip archive")
     if _at(file, size - END_BYTES) == END:
         raise InputError(
-            f"{path} has no seal, the sha256 at the end of a bundle, as those of earlier versions: unpack it, and write "
-            "it again with mtlbench report FOLDER --bundle"
+            f"{path} has no seal, the sha256 at the end of a bundle, as those of earlier versions: unpack it, and "
+            "write it again with mtlbench report FOLDER --bundle"
         )
     if _at(file, size - bundle.SEAL_BYTES - END_BYTES) != END:
         raise CheckFailed(f"{path} is cut off, or something was added to it: it does not end as a zip archive does")

@@ -153,7 +153,9 @@ def test_a_bit_that_no_file_depends_on_breaks_the_seal(small: Path) -> None:
         entry = file.infolist()[0]
     content[entry.header_offset + 10] ^= 1  # the time in the head of the file, which stands in the directory again
     path.write_bytes(content)
-    assert verify(path) == [f"{path} holds the right files, but not as mtlbench packed them: it breaks the seal at its end"]
+    assert verify(path) == [
+        f"{path} holds the right files, but not as mtlbench packed them: it breaks the seal at its end"
+    ]
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
