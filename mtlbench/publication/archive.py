@@ -1,9 +1,9 @@
 """Read a bundle of strangers: into a temporary folder, and only what a bundle may hold.
 
 Nothing in the archive is believed. Refused as wrong input, before anything is unpacked: names that leave the folder,
-links, names that stand twice, files that are not deflated, more files or bytes than
-:mod:`~mtlbench.publication.bundle` would write; as damaged, files that share bytes and bytes that belong to no file. No
-file is unpacked to more than it declares. Nothing in it is run, and nothing is unpickled.
+links, names that stand twice, files that share bytes, more files or bytes than
+:mod:`~mtlbench.publication.bundle` would write. No file is unpacked to more than it declares. Nothing in it is run, and
+nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -73,7 +73,6 @@ def extract(path: Path, target: Path) -> Path:
             with zipfile.ZipFile(file) as archive:
                 entries = archive.infolist()
                 _check_safe(path, entries)
-                _check_packed(path, entries)
                 for entry in entries:
                     _unpack(path, archive, entry, target / entry.filename)
         except _DAMAGE as error:
@@ -84,23 +83,15 @@ def extract(path: Path, target: Path) -> Path:
 
 
 def _check_ends(path: Path, file: BinaryIO) -> None:
-    """A bundle begins with a file and ends with its directory; a zip that it holds is no end of it."""
-    begin = file.read(4)
-    size = path.stat().st_size
+    """A bundle begins with a file and ends with its directory and its seal; a zip that it holds is no end of it."""
+    begin, size = file.read(4), path.stat().st_size
     if begin != BEGIN:
         raise InputError(f"{path} is not a bundle: a bundle is a zip archive")
-    if _at(file, size - END_BYTES) == END:
-        raise InputError(
-            f"{path} has no seal, the sha256 at the end of a bundle, as those of earlier versions: unpack it, and "
-            "write it again with mtlbench report FOLDER --bundle"
-        )
-    if _at(file, size - bundle.SEAL_BYTES - END_BYTES) != END:
-        raise CheckFailed(f"{path} is cut off, or something was added to it: it does not end as a zip archive does")
-
-
-def _at(file: BinaryIO, place: int) -> bytes:
-    file.seek(max(0, place))
-    return file.read(4)
+    for end in (size - END_BYTES - bundle.SEAL_BYTES, size - END_BYTES):
+        file.seek(max(0, end))
+        if file.read(4) == END:
+            return
+    raise CheckFailed(f"{path} is cut off, or something was added to it: it does not end as a bundle does")
 
 
 def _check_safe(path: Path, entries: list[zipfile.ZipInfo]) -> None:
@@ -123,21 +114,25 @@ def _check_safe(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     roots = {entry.filename.partition("/")[0] for entry in entries}
     if len(roots) > 1:
         raise InputError(f"{path} holds {', '.join(sorted(roots)[:3])}: a bundle holds one results folder")
-    if unlike := [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_DEFLATED]:
-        raise InputError(f"{path}: {unlike[0]} is not deflated, as the files of a bundle are: not unpacked")
+    for entry, follows in zip(entries, [*entries[1:], None], strict=True):
+        if entry.compress_type not in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+            raise InputError(f"{path}: {entry.filename} is compressed in a way that no bundle is: not unpacked")
+        if follows and follows.header_offset < entry.header_offset + HEAD_BYTES + entry.compress_size:
+            raise InputError(f"{path}: {entry.filename} and {follows.filename} share bytes: not unpacked")
 
 
-def _check_packed(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    """File lies beside file, then the directory: no two share bytes (a zip bomb), and no bytes are none's."""
+def fits(path: Path) -> bool:
+    """Whether every byte of the bundle at ``path`` belongs to a file of it, the directory or the seal."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
     place, directory = 0, 0
     for entry in entries:
-        if entry.header_offset != place or entry.extra or entry.comment or entry.date_time != bundle.TIME:
-            raise CheckFailed(f"{path}: {entry.filename} does not lie in it as mtlbench packs it")
+        if entry.header_offset != place or entry.extra or entry.comment:
+            return False
         name = len(entry.filename.encode())
         place += HEAD_BYTES + name + entry.compress_size
         directory += LINE_BYTES + name
-    if place + directory + END_BYTES + bundle.SEAL_BYTES != path.stat().st_size:
-        raise CheckFailed(f"{path} holds bytes that belong to none of its files")
+    return place + directory + END_BYTES + bundle.SEAL_BYTES == path.stat().st_size
 
 
 def _wrong_name(name: str) -> str:

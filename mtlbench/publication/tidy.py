@@ -35,9 +35,7 @@ def read(path: Path, described: pd.DataFrame) -> pd.DataFrame:
     for index, row in frame.iterrows():
         _check(row, described, f"{path}, line {index}")
     frame["seed"] = frame["seed"].astype(int)
-    frame["value"] = [
-        _number(text) if status == "done" else math.nan for text, status in frame[["value", "status"]].values
-    ]
+    frame["value"] = frame["value"].map(_number).where(frame["status"] == "done")
     key = [*GROUP, "method", "seed"]
     if (again := frame.duplicated([*key, "task", "metric"])).any():
         row = frame[again].iloc[0]

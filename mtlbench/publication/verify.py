@@ -72,8 +72,11 @@ def _untouched(path: Path, results: Path, names: list[str]) -> list[str]:
     if said or results == path:
         return said
     said = [f"{results / name} is missing: a bundle holds it" for name in bundle.missing_parts(results)]
-    if not bundle.sealed(path):
-        said.append(f"{path} holds the right files, but not as mtlbench packed them: it breaks the seal at its end")
+    if not (bundle.sealed(path) and archive.fits(path)):
+        said.append(
+            f"{path} holds the right files, but not as mtlbench packs them: its seal is broken, or it has none, as "
+            "bundles of earlier versions: unpack it, and write it again with mtlbench report FOLDER --bundle"
+        )
     return said
 
 

@@ -53,13 +53,12 @@ def _entry(name: str, content: bytes = b"x", mode: int = 0o100644, **settings: i
     return write
 
 
-def _unsealed(path: Path) -> None:
-    """An archive as earlier versions wrote it."""
-    with zipfile.ZipFile(path) as file:
-        contents = [(entry.filename, file.read(entry)) for entry in file.infolist()]
-    with zipfile.ZipFile(path, "w") as file:
-        for name, content in contents:
-            file.writestr(name, content)
+def _shared(path: Path) -> None:
+    """The line of the second file leads to the first: how a zip bomb unpacks the same bytes many times."""
+    content = bytearray(path.read_bytes())
+    line = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
+    content[line + 42 : line + 46] = bytes(4)
+    path.write_bytes(content)
 
 
 def _twice(path: Path) -> None:
@@ -82,9 +81,9 @@ def _twice(path: Path) -> None:
         (_entry("small/Config.JSON"), "'small/config.json' stands 2 times"),
         (_twice, "'small/config.json' stands 2 times"),
         (_entry("other/config.json"), "a bundle holds one results folder"),
-        (_entry("small/packed", b"0" * 10**6, compress_type=zipfile.ZIP_LZMA), "packed is not deflated"),
+        (_entry("small/packed", b"0" * 10**6, compress_type=zipfile.ZIP_LZMA), "compressed in a way that no bundle is"),
+        (_shared, "share bytes"),
         (_entry("small/bomb", b"0" * 2**26, compress_type=zipfile.ZIP_DEFLATED), "a bundle has at most"),
-        (_unsealed, "has no seal"),
         (lambda path: path.write_bytes(b"not an archive"), "is not a bundle"),
         (lambda path: path.write_bytes(b""), "is not a bundle"),
         (lambda path: path.unlink(), "does not exist"),
@@ -117,45 +116,58 @@ def test_sizes_that_lie_are_noticed(small: Path) -> None:
     with zipfile.ZipFile(path) as file:
         entry = file.getinfo("small/report.html")
     content = bytearray(path.read_bytes())
-    # In the directory at the end: what the file takes unpacked, then what it takes in the archive.
-    place = content.rindex(b"small/report.html") - 46 + 20
-    for at, size in ((place + 4, entry.file_size - 5), (place + 4, entry.file_size + 5), (place, entry.file_size + 5)):
+    # What the directory at the end says that the file takes unpacked.
+    place = content.rindex(b"small/report.html") - 46 + 24
+    for size in (entry.file_size - 5, entry.file_size + 5):
         lying = content.copy()
-        lying[at : at + 4] = size.to_bytes(4, "little")
+        lying[place : place + 4] = size.to_bytes(4, "little")
         path.write_bytes(lying)
         with pytest.raises(CheckFailed, match=r"small\.zip"), archive.opened(path):
             pass
 
 
-def test_bytes_that_belong_to_no_file_or_to_two_are_found(small: Path) -> None:
+def _misfit(path: Path) -> str:
+    found = verify(path)
+    assert isinstance(found, list)
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_bit_that_no_file_depends_on_and_bytes_that_belong_to_none_are_found(small: Path) -> None:
     path = small / "small.zip"
     whole = path.read_bytes()
     with zipfile.ZipFile(path) as file:
-        entries, directory = file.infolist(), file.start_dir  # type: ignore[attr-defined]
+        directory = file.start_dir  # type: ignore[attr-defined]
+    changed = bytearray(whole)
+    changed[10] ^= 1  # the time in the head of the first file, which stands in the directory again
+    path.write_bytes(changed)
+    assert "small.zip holds the right files, but not as mtlbench packs them: its seal is broken" in _misfit(path)
     hidden = bytearray(whole[:directory] + b"hidden" + whole[directory:])
     end = len(hidden) - bundle.SEAL_BYTES - 6
     hidden[end : end + 4] = (directory + 6).to_bytes(4, "little")
     path.write_bytes(hidden)
-    with pytest.raises(CheckFailed, match="bytes that belong to none of its files"), archive.opened(path):
-        pass
-    # The line of the second file leads to the first.
-    shared, line = bytearray(whole), whole.index(b"PK\x01\x02", directory + 1)
-    shared[line + 42 : line + 46] = entries[0].header_offset.to_bytes(4, "little")
-    path.write_bytes(shared)
-    with pytest.raises(CheckFailed, match="does not lie in it as mtlbench packs it"), archive.opened(path):
-        pass
+    hidden[-bundle.SEAL_BYTES :] = bundle._seal(path)
+    path.write_bytes(hidden)
+    assert bundle.sealed(path)
+    assert "not as mtlbench packs them" in _misfit(path)
 
 
-def test_a_bit_that_no_file_depends_on_breaks_the_seal(small: Path) -> None:
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_archive_that_others_packed_is_told_what_to_do_and_a_file_changed_in_it_is_named(
+    small: Path, compression: int
+) -> None:
     path = small / "small.zip"
-    content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as file:
-        entry = file.infolist()[0]
-    content[entry.header_offset + 10] ^= 1  # the time in the head of the file, which stands in the directory again
-    path.write_bytes(content)
-    assert verify(path) == [
-        f"{path} holds the right files, but not as mtlbench packed them: it breaks the seal at its end"
-    ]
+        contents = {entry.filename: file.read(entry) for entry in file.infolist()}
+    for sentence in (
+        "it has none, as bundles of earlier versions: unpack it",
+        "report.html was changed",
+    ):
+        with zipfile.ZipFile(path, "w", compression) as file:
+            for name, content in contents.items():
+                file.writestr(name, content)
+        assert sentence in _misfit(path)
+        contents["small/report.html"] = b"<p>4 seeds</p>\n"
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
