@@ -28,7 +28,7 @@ def check(found: list[Run]) -> None:
             twin, other = first.setdefault((what, scope), (run, value))
             if value != other:
                 raise InputError(
-                    f"{run.folder / 'run.json'}: {what} is {_short(value)}, but {_short(other)} in "
+                    f"{run.folder / 'run.json'}: {what} is {_said(what, value)}, but {_said(what, other)} in "
                     f"{twin.folder / 'run.json'}; results of different versions or configurations do not merge: "
                     "run the pipeline again"
                 )
@@ -48,6 +48,6 @@ def _stated(run: Run) -> Iterator[tuple[str, tuple[str, ...], Any]]:
     yield "code", row, made.get("code")
 
 
-def _short(value: object) -> str:
+def _said(what: str, value: object) -> str:
     """A value, or as much of a digest as tells two apart."""
-    return str(value)[:12]
+    return str(value)[:12] if what == "code" else str(value)

@@ -52,6 +52,10 @@ def describe(name: str, data_dir: Path | None) -> dict[str, Any]:
         {"name": f.name, "bytes": f.bytes, "sha256": f.sha256, "url": f.url, "state": _state(folder / f.name, f.bytes)}
         for f in source.files
     ]
+    listed += [
+        {"name": name, "bytes": None, "sha256": None, "url": None, "state": _state(folder / name, None)}
+        for name in source.layout
+    ]
     absent = sum(file["state"] != "present" for file in listed)
     return {
         "name": name,
@@ -65,10 +69,10 @@ def describe(name: str, data_dir: Path | None) -> dict[str, Any]:
     }
 
 
-def _state(path: Path, size: int) -> str:
-    if not path.is_file():
+def _state(path: Path, size: int | None) -> str:
+    if not path.exists():
         return "missing"
-    return "present" if path.stat().st_size == size else "wrong size"
+    return "present" if size in (None, path.stat().st_size) else "wrong size"
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -85,13 +89,14 @@ def _list(options: argparse.Namespace) -> int:
     for row, entry in zip(rows, entries, strict=True):
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
         for file in entry["files"]:
-            print(f"    {file['state']:<10}  {decimal(file['bytes']):>8}  {entry['folder']}/{file['name']}")
+            size = "" if file["bytes"] is None else decimal(file["bytes"])
+            print(f"    {file['state']:<10}  {size:>8}  {entry['folder']}/{file['name']}")
     return 0
 
 
 def _path(options: argparse.Namespace) -> int:
     dataset = _dataset(options)
-    if not dataset.source.files:
+    if not (dataset.source.files or dataset.source.layout):
         raise InputError(f"{dataset.name} needs no files and has no folder")
     print(_folder(dataset, options.data_dir))
     return 0
@@ -102,7 +107,13 @@ def _fetch(options: argparse.Namespace) -> int:
     source = dataset.source
     print(f"{dataset.name}: {source.home}\nlicence: {source.licence}\nplease cite: {source.citation}")
     if not source.files:
-        print("no files are needed")
+        from mtlbench.tasks import files
+
+        # Files that no address gives to everybody are there already, or the sentence says what to put where.
+        for path in files.locate(source, _folder(dataset, options.data_dir)).values():
+            print(f"{path} (there already)")
+        if not source.layout:
+            print("no files are needed")
         return 0
     from mtlbench.download.fetch import fetch
 
@@ -120,12 +131,16 @@ def _check(options: argparse.Namespace) -> int:
         found = files.problem(file, folder / file.name, dataset.source.home)
         print(f"{folder / file.name} {found or 'is right'}")
         wrong += [file.name] if found else []
+    for name in dataset.source.layout:
+        there = (folder / name).exists()
+        print(f"{folder / name} {'is there; what it holds is checked when it is read' if there else 'is missing'}")
+        wrong += [] if there else [name]
+    needed = len(dataset.source.files) + len(dataset.source.layout)
     if wrong:
-        raise CheckFailed(
-            f"{dataset.name}: {len(wrong)} of {len(dataset.source.files)} files are not right ({', '.join(wrong)}): "
-            f"`mtlbench data fetch {dataset.name}` gets them"
-        )
-    if not dataset.source.files:
+        by_hand = f"put the files of {dataset.source.home} into {folder}"
+        get = by_hand if dataset.source.layout else f"`mtlbench data fetch {dataset.name}` gets them"
+        raise CheckFailed(f"{dataset.name}: {len(wrong)} of {needed} files are not right ({', '.join(wrong)}): {get}")
+    if not needed:
         print(f"{dataset.name} needs no files")
     return 0
 

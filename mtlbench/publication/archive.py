@@ -1,8 +1,9 @@
 """Read a bundle of strangers: into a temporary folder, and only what a bundle may hold.
 
 Nothing in the archive is believed. Refused as wrong input, before anything is unpacked: names that leave the folder,
-links, names that stand twice, compressed files (a bundle stores them as they are), more files or bytes than
-:mod:`~mtlbench.publication.bundle` would write. Nothing in it is run, and nothing is unpickled.
+links, names that stand twice, files that share bytes, more files or bytes than
+:mod:`~mtlbench.publication.bundle` would write. No file is unpacked to more than it declares. Nothing in it is run, and
+nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import stat
 import struct
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +23,16 @@ from typing import BinaryIO
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.publication import bundle
 
-CHUNK = 2**20
+# The first bytes of a file in a zip, and of the record that ends one, with the seal after it.
+BEGIN, END = b"PK\x03\x04", b"PK\x05\x06"
 
-# The first bytes of a file in a zip, and the record that ends one without a comment.
-BEGIN, END, END_BYTES = b"PK\x03\x04", b"PK\x05\x06", 22
+# Of the heads of a file, of its line in the directory (both without the name), and of the record at the end.
+HEAD_BYTES, LINE_BYTES, END_BYTES = 30, 46, 22
 
 # What zipfile raises for damaged archives, also where it did not mean to.
 _DAMAGE = (
     zipfile.BadZipFile,
+    zlib.error,
     struct.error,
     EOFError,
     UnicodeError,
@@ -79,13 +83,15 @@ def extract(path: Path, target: Path) -> Path:
 
 
 def _check_ends(path: Path, file: BinaryIO) -> None:
-    """A bundle begins with a file and ends with its directory; a zip that it holds is no end of it."""
-    begin = file.read(4)
-    file.seek(max(0, path.stat().st_size - END_BYTES))
+    """A bundle begins with a file and ends with its directory and its seal; a zip that it holds is no end of it."""
+    begin, size = file.read(4), path.stat().st_size
     if begin != BEGIN:
         raise InputError(f"{path} is not a bundle: a bundle is a zip archive")
-    if file.read(4) != END:
-        raise CheckFailed(f"{path} is cut off, or something was added to it: it does not end as a zip archive does")
+    for end in (size - END_BYTES - bundle.SEAL_BYTES, size - END_BYTES):
+        file.seek(max(0, end))
+        if file.read(4) == END:
+            return
+    raise CheckFailed(f"{path} is cut off, or something was added to it: it does not end as a bundle does")
 
 
 def _check_safe(path: Path, entries: list[zipfile.ZipInfo]) -> None:
@@ -101,8 +107,6 @@ def _check_safe(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
             raise InputError(f"{path}: {entry.filename} is a link or no plain file: not unpacked")
-        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-            raise InputError(f"{path}: {entry.filename} is compressed, but a bundle stores its files: not unpacked")
     # On some file systems two names that differ by case are one file.
     name, count = Counter(entry.filename.casefold() for entry in entries).most_common(1)[0]
     if count > 1:
@@ -110,6 +114,25 @@ def _check_safe(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     roots = {entry.filename.partition("/")[0] for entry in entries}
     if len(roots) > 1:
         raise InputError(f"{path} holds {', '.join(sorted(roots)[:3])}: a bundle holds one results folder")
+    for entry, follows in zip(entries, [*entries[1:], None], strict=True):
+        if entry.compress_type not in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+            raise InputError(f"{path}: {entry.filename} is compressed in a way that no bundle is: not unpacked")
+        if follows and follows.header_offset < entry.header_offset + HEAD_BYTES + entry.compress_size:
+            raise InputError(f"{path}: {entry.filename} and {follows.filename} share bytes: not unpacked")
+
+
+def fits(path: Path) -> bool:
+    """Whether every byte of the bundle at ``path`` belongs to a file of it, the directory or the seal."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    place, directory = 0, 0
+    for entry in entries:
+        if entry.header_offset != place or entry.extra or entry.comment:
+            return False
+        name = len(entry.filename.encode())
+        place += HEAD_BYTES + name + entry.compress_size
+        directory += LINE_BYTES + name
+    return place + directory + END_BYTES + bundle.SEAL_BYTES == path.stat().st_size
 
 
 def _wrong_name(name: str) -> str:
@@ -132,7 +155,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target
     left = entry.file_size
     try:
         with archive.open(entry) as packed, target.open("xb") as file:
-            while chunk := packed.read(min(CHUNK, left + 1)):
+            while chunk := packed.read(min(bundle.CHUNK, left + 1)):
                 left -= len(chunk)
                 if left < 0:
                     break

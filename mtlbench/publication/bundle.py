@@ -1,7 +1,12 @@
-"""The publication bundle: one zip of everything the manifest names, the same bytes for the same files."""
+"""The publication bundle: one zip of everything the manifest names, the same bytes for the same files.
+
+It ends in its seal, the sha256 of all bytes before it as the comment of the zip: a compressor has more than one way to
+write the same file, so the digests of the files alone would not answer for every byte.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
 from collections.abc import Iterable
@@ -17,6 +22,12 @@ MAX_BYTES = 2**30
 """What the files of a bundle may take together. Below twice that a zip needs none of its extensions."""
 
 MAX_FILES = 60_000
+
+TIME = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip can state; the files' own times would make every archive different."""
+
+SEAL_BYTES = 64
+CHUNK = 2**20
 
 
 def write(results: Path) -> Path:
@@ -53,15 +64,35 @@ def write(results: Path) -> Path:
 def pack(results: Path, names: Iterable[str], target: Path) -> None:
     """Write the files ``names`` of ``results`` into the zip ``target``, in this order, below the folder's name.
 
-    They are stored as they are: what a compressor writes depends on its version, and these bytes on nothing.
+    The bytes depend on the files and on the version of zlib, on nothing else.
     """
     with zipfile.ZipFile(target, "w") as archive:
+        archive.comment = b"0" * SEAL_BYTES
         for name in names:
-            # The earliest time a zip can state; the files' own times would make every archive different.
-            entry = zipfile.ZipInfo(f"{results.name}/{name}", (1980, 1, 1, 0, 0, 0))
+            entry = zipfile.ZipInfo(f"{results.name}/{name}", TIME)
             entry.external_attr = 0o100644 << 16
             entry.create_system = 3  # unix, wherever it is written
-            archive.writestr(entry, (results / name).read_bytes())
+            archive.writestr(entry, (results / name).read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
+    with target.open("r+b") as file:
+        file.seek(-SEAL_BYTES, os.SEEK_END)
+        file.write(_seal(target))
+
+
+def sealed(path: Path) -> bool:
+    """Whether every byte of the bundle at ``path`` is as :func:`pack` left it."""
+    with path.open("rb") as file:
+        file.seek(-SEAL_BYTES, os.SEEK_END)
+        return file.read() == _seal(path)
+
+
+def _seal(path: Path) -> bytes:
+    """The sha256 of all bytes but the last 64, in hexadecimal, which is what these have to be."""
+    total, left = hashlib.sha256(), path.stat().st_size - SEAL_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (chunk := file.read(min(CHUNK, left))):
+            total.update(chunk)
+            left -= len(chunk)
+    return total.hexdigest().encode()
 
 
 def missing_parts(results: Path) -> list[str]:

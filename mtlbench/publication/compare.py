@@ -61,7 +61,7 @@ def _versions(records: Iterable[load.Run]) -> dict[str, str]:
             f"{run.dataset} protocol_version": run.recipe.get("protocol_version"),
             f"{run.dataset} data": made.get("data"),
             **{name: made.get(name) for name in ("mtlbench", "commit", "python", "cpu", "device")},
-            **made.get("versions", {}),
+            **(made.get("versions") or {}),
         }
         for name, value in stated.items():
             found.setdefault(name, set()).add("none" if value is None else str(value)[:40])

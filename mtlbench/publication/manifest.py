@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def differences(results: Path, names: list[str] | None = None) -> list[str]:
 def listed(results: Path) -> list[str]:
     """The files a manifest covers, sorted: all but logs, locks, hidden files, the bundle and itself."""
     names = []
-    for path in results.rglob("*"):
+    # Through links: runs/ may lie on another disk.
+    for path in (Path(folder, name) for folder, _, files in os.walk(results, followlinks=True) for name in files):
         parts = path.relative_to(results).parts
         hidden = any(part.startswith(".") for part in parts)
         if path.is_file() and not hidden and parts[0] != "logs" and path.suffix != ".lock":

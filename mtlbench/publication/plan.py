@@ -28,6 +28,7 @@ import psutil
 from mtlbench.analysis.load import csv
 from mtlbench.arena import Arena
 from mtlbench.config import Benchmark, Cell
+from mtlbench.errors import InputError
 from mtlbench.report.format import duration, listing, plural
 from mtlbench.report.tables import COST_COLUMNS, COST_GROUP
 from mtlbench.runs import identity
@@ -74,7 +75,7 @@ def slots(benchmark: Benchmark, cores: int | None, gpus: int) -> int:
 
 def measured(cells: Sequence[Cell], data_dir: Path | None, earlier: Path | None, steps: int) -> list[Forecast]:
     """Measure ``steps`` steps and a few evaluations of every cell; ``earlier``: a cost.csv that has some of them."""
-    known = _table(earlier) if earlier else pd.DataFrame()
+    known = _earlier(earlier) if earlier else pd.DataFrame()
     found: list[Forecast] = []
     for (dataset, _), part in groupby(cells, key=lambda cell: (cell.dataset, str(cell.dataset_parameters))):
         group = list(part)
@@ -129,6 +130,15 @@ def _measure(cells: list[Cell], data_dir: Path | None, steps: int) -> pd.DataFra
         out = Path(folder) / "cost.csv"
         cost.measure(cells, data_dir, out, steps=steps, warmup=WARMUP)
         return _table(out)
+
+
+def _earlier(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"--cost {path} does not exist: give the cost.csv of an earlier run, or leave it out")
+    table = _table(path)
+    if (twice := table.index.duplicated()).any():
+        raise InputError(f"--cost {path}: {', '.join(filter(None, table.index[twice][0]))} stands twice: keep one line")
+    return table
 
 
 def _table(path: Path) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 On the same machine (same processor, device, versions and code, as recorded) every file must come out to the same byte.
 Elsewhere float sums differ in their last digits and training multiplies that, so the scores are judged instead: each
-must lie where one more seed of the recorded row would, or, of fewer than three seeds, within 5 % of the recorded score.
+must be as near to the recorded one as one seed of the row is to another, or, where fewer than three other seeds tell
+how near that is, within 5 % of it.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from mtlbench.publication.verify import must_hold
 from mtlbench.report.format import listing, number
 
 RELATIVE = 0.05
-"""The tolerance where there are too few seeds for an interval."""
+"""The tolerance where too few other seeds tell of a spread."""
 
 FEWEST = 3
-"""So many recorded seeds make a prediction interval."""
+"""So many other seeds tell of a spread."""
 
 MACHINE = ("versions", "python", "cpu", "torch_cpu_capability", "device", "cuda", "code")
 """What the provenance of two runs must share for their bytes to be the same."""
@@ -187,13 +188,13 @@ def _tolerance(found: Recorded, new: load.Run) -> tuple[bool, list[str]]:
         said.append(f"the recorded run is {found.run.status}, the new one {new.status}")
         return new.status == found.run.status, said
     main = {task: next(iter(metrics)) for task, metrics in found.run.metrics.items()}
-    whole = [run for run in found.row if run.status == "done"]
+    others = [run for run in found.row if run.status == "done" and run.seed != found.run.seed]
     passed = True
     for task, metric in main.items():
         value, old = new.test[task][metric], found.run.test[task][metric]
         assert value is not None
         assert old is not None
-        low, high, rule = _range(old, [run.test[task][metric] for run in whole], len(main))
+        low, high, rule = _range(old, [run.test[task][metric] for run in others], len(main))
         inside = low <= value <= high
         passed &= inside
         text = f"{number(value, 6)}, recorded {number(old, 6)}, {'within' if inside else 'NOT within'}"
@@ -201,15 +202,17 @@ def _tolerance(found: Recorded, new: load.Run) -> tuple[bool, list[str]]:
     return passed, said
 
 
-def _range(old: float, row: list[float | None], metrics: int) -> tuple[float, float, str]:
+def _range(old: float, others: list[float | None], metrics: int) -> tuple[float, float, str]:
     r"""Where a score may lie that was made elsewhere.
 
-    The prediction interval for one more seed, :math:`\bar x \pm t_{n-1,\,1-\alpha/2m}\, s \sqrt{1 + 1/n}`, at level
-    α = 0.05 for all m metrics together (Bonferroni), of at least three recorded seeds; else 5 % about the old score.
+    Two seeds of a row differ by :math:`\pm t_{n-1,\,1-\alpha/2m}\, s \sqrt 2`, at level α = 0.05 for all m metrics
+    together (Bonferroni), with s the spread of the n other seeds: the record is not among them, for the further off a
+    false one is, the wider it would make its own interval. Of fewer than three, or of no spread, 5 % of the old score.
     """
-    values = np.array([value for value in row if value is not None], dtype=float)
+    values = np.array([value for value in others if value is not None], dtype=float)
     n = len(values)
-    if n < FEWEST:
-        return old - RELATIVE * abs(old), old + RELATIVE * abs(old), f"5 % of it, as only {n} of its seeds ended"
-    half = stats.t.ppf(1 - (1 - CONFIDENCE) / (2 * metrics), n - 1) * values.std(ddof=1) * np.sqrt(1 + 1 / n)
-    return float(values.mean() - half), float(values.mean() + half), f"95 % prediction interval of {n} seeds"
+    if n < FEWEST or np.ptp(values) == 0:
+        few = f"only {n} of its other seeds ended" if n < FEWEST else "its other seeds do not differ"
+        return old - RELATIVE * abs(old), old + RELATIVE * abs(old), f"5 % of it, as {few}"
+    half = float(stats.t.ppf(1 - (1 - CONFIDENCE) / (2 * metrics), n - 1) * values.std(ddof=1) * np.sqrt(2))
+    return old - half, old + half, f"as two seeds differ, at 95 % by {n} others"

@@ -35,7 +35,7 @@ def read(path: Path, described: pd.DataFrame) -> pd.DataFrame:
     for index, row in frame.iterrows():
         _check(row, described, f"{path}, line {index}")
     frame["seed"] = frame["seed"].astype(int)
-    frame["value"] = pd.to_numeric(frame["value"].where(frame["status"] == "done"), errors="coerce")
+    frame["value"] = frame["value"].map(_number).where(frame["status"] == "done")
     key = [*GROUP, "method", "seed"]
     if (again := frame.duplicated([*key, "task", "metric"])).any():
         row = frame[again].iloc[0]
@@ -82,12 +82,20 @@ def _check(row: pd.Series, described: pd.DataFrame, where: str) -> None:
         raise InputError(f"{where}: seed is {row['seed']!r}, but must be a whole number that is not negative")
     if row["status"] not in STATUSES:
         raise unknown_name("status", row["status"], STATUSES, where)
-    if row["status"] == "done" and not _finite(row["value"]):
+    if row["status"] == "done" and not math.isfinite(_number(row["value"])):
         raise InputError(f"{where}: value is {row['value']!r}, but must be a finite number where the run is done")
 
 
 def _check_seeds(frame: pd.DataFrame, path: Path) -> None:
-    """Every seed of a method has the same metrics: a mean over some seeds here and others there compares nothing."""
+    """Every seed of a method is one run, which ended in one way, and all that are done have the same metrics.
+
+    A mean over some seeds here and others there compares nothing.
+    """
+    for (*arena, method, seed), statuses in frame.groupby([*GROUP, "method", "seed"])["status"]:
+        if statuses.nunique() > 1:
+            raise InputError(
+                f"{path}: {arena[0]}, {method}: seed {seed} is {' and '.join(statuses.unique())}: choose one"
+            )
     for (*arena, method), rows in frame[frame["status"] == "done"].groupby([*GROUP, "method"]):
         seeds = sorted(rows["seed"].unique())
         for (task, metric), part in rows.groupby(["task", "metric"]):
@@ -98,11 +106,12 @@ def _check_seeds(frame: pd.DataFrame, path: Path) -> None:
                 )
 
 
-def _finite(text: str) -> bool:
+def _number(text: str) -> float:
+    """The number that ``text`` writes, NaN where it writes none; 1_000 is one to Python alone."""
     try:
-        return math.isfinite(float(text))
+        return math.nan if "_" in text else float(text)
     except ValueError:
-        return False
+        return math.nan
 
 
 def _said(row: pd.Series) -> str:

@@ -72,10 +72,11 @@ def _untouched(path: Path, results: Path, names: list[str]) -> list[str]:
     if said or results == path:
         return said
     said = [f"{results / name} is missing: a bundle holds it" for name in bundle.missing_parts(results)]
-    again = results.parent / "again.zip"
-    bundle.pack(results, [*names, manifest.NAME], again)
-    if digest(again) != digest(path):
-        said.append(f"{path} holds the right files, but not as mtlbench packs them: a byte between them was changed")
+    if not (bundle.sealed(path) and archive.fits(path)):
+        said.append(
+            f"{path} holds the right files, but not as mtlbench packs them: its seal is broken, or it has none, as "
+            "bundles of earlier versions: unpack it, and write it again with mtlbench report FOLDER --bundle"
+        )
     return said
 
 

@@ -6,7 +6,6 @@ The plots against iteration come out byte by byte the same from the same traces.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -163,12 +162,12 @@ def save(drawing: Figure, stem: Path) -> list[Path]:
     """Write ``stem`` as svg, png and pdf, without dates or random identifiers."""
     import matplotlib
 
+    from mtlbench.pictures import encoded
+
     written = []
     with matplotlib.rc_context({"svg.hashsalt": "mtlbench"}):
-        for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-            buffer = io.BytesIO()
-            drawing.savefig(buffer, format=kind, metadata=metadata, dpi=120)
+        for kind, metadata in (("svg", {"Date": None}), ("png", {}), ("pdf", {"CreationDate": None})):
             path = stem.with_name(f"{stem.name}.{kind}")
-            write_atomically(path, buffer.getvalue())
+            write_atomically(path, encoded(drawing, kind, 120, metadata))
             written.append(path)
     return written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK
 from mtlbench.files import write_atomically
+from mtlbench.pictures import encoded
 
 # The page swaps these three for the reader's own colours, so that pictures follow dark mode.
 INK, GRID, PAPER = "#1b1f24", "#d4d9df", "#fefefe"
@@ -26,7 +26,7 @@ ON_TOP = 1.0
 """Where titles stand that nothing can be in the way of; else matplotlib looks for it each time it draws."""
 FORMATS: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": "mtlbench"},
-    "png": {"Software": "mtlbench"},
+    "png": {},
     "pdf": {"CreationDate": None, "Creator": "mtlbench"},
 }
 """The files of every picture, with metadata that are the same on every day."""
@@ -105,9 +105,7 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     """Write ``name.svg``, ``name.png`` and ``name.pdf`` into ``folder``: same picture, same bytes, no date."""
     _settle(figure)
     for kind, metadata in FORMATS.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
-        write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
+        write_atomically(folder / f"{name}.{kind}", encoded(figure, kind, 160, metadata))
 
 
 def _settle(figure: Figure) -> None:

@@ -272,3 +272,22 @@ def test_the_command(run, tmp_path, server):
     status, _, errors = run("check", "mine")
     assert status == 1
     assert "b.gz" in errors
+
+
+def test_files_that_have_to_be_put_there_by_hand(run, tmp_path, monkeypatch):
+    source = Source((), "the home of a", "none stated", "A. Author", "a", layout=("table.txt", "pictures"))
+    byhand = SimpleNamespace(name="byhand", source=source, summary="")
+    monkeypatch.setattr(tasks, "get", lambda name, **_: byhand)
+    assert run("path", "byhand")[:2] == (0, f"{tmp_path / 'a'}\n")
+    assert "2 of 2 missing" in run("list", "--plain")[1]
+    status, _, errors = run("fetch", "byhand")
+    assert status == 2
+    assert "lacks table.txt, pictures: put there the files of the home of a" in errors
+    (tmp_path / "a" / "pictures").mkdir(parents=True)
+    status, output, errors = run("check", "byhand")
+    assert status == 1
+    assert f"{tmp_path / 'a' / 'table.txt'} is missing" in output
+    assert "1 of 2 files are not right (table.txt): put the files of the home of a into" in errors
+    (tmp_path / "a" / "table.txt").write_text("1")
+    assert run("check", "byhand")[0] == run("fetch", "byhand")[0] == 0
+    assert [line.split()[0] for line in run("list")[1].splitlines()[1:]] == ["present", "present"]

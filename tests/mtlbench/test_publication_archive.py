@@ -11,6 +11,7 @@ import pytest
 
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.publication import archive, bundle
+from mtlbench.publication.verify import verify
 
 pytestmark = pytest.mark.xdist_group("publication")
 
@@ -52,6 +53,14 @@ def _entry(name: str, content: bytes = b"x", mode: int = 0o100644, **settings: i
     return write
 
 
+def _shared(path: Path) -> None:
+    """The line of the second file leads to the first: how a zip bomb unpacks the same bytes many times."""
+    content = bytearray(path.read_bytes())
+    line = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
+    content[line + 42 : line + 46] = bytes(4)
+    path.write_bytes(content)
+
+
 def _twice(path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate"):
         _entry("small/config.json")(path)
@@ -72,7 +81,9 @@ def _twice(path: Path) -> None:
         (_entry("small/Config.JSON"), "'small/config.json' stands 2 times"),
         (_twice, "'small/config.json' stands 2 times"),
         (_entry("other/config.json"), "a bundle holds one results folder"),
-        (_entry("small/bomb", b"0" * 10**6, compress_type=zipfile.ZIP_DEFLATED), "is compressed"),
+        (_entry("small/packed", b"0" * 10**6, compress_type=zipfile.ZIP_LZMA), "compressed in a way that no bundle is"),
+        (_shared, "share bytes"),
+        (_entry("small/bomb", b"0" * 2**26, compress_type=zipfile.ZIP_DEFLATED), "a bundle has at most"),
         (lambda path: path.write_bytes(b"not an archive"), "is not a bundle"),
         (lambda path: path.write_bytes(b""), "is not a bundle"),
         (lambda path: path.unlink(), "does not exist"),
@@ -84,6 +95,7 @@ def test_what_could_do_harm_is_refused_before_anything_is_unpacked(
     path = small / "small.zip"
     damage(path)
     monkeypatch.setattr(archive, "_unpack", lambda *_: pytest.fail("something was unpacked"))
+    monkeypatch.setattr(bundle, "MAX_BYTES", 2**26)
     with pytest.raises(InputError) as caught, archive.opened(path):
         pass
     assert not isinstance(caught.value, CheckFailed)
@@ -104,13 +116,58 @@ def test_sizes_that_lie_are_noticed(small: Path) -> None:
     with zipfile.ZipFile(path) as file:
         entry = file.getinfo("small/report.html")
     content = bytearray(path.read_bytes())
-    # The sizes in the directory at the end: both, so that the file still looks stored.
-    place = content.rindex(b"small/report.html") - 46 + 20
-    size = (entry.file_size + 500).to_bytes(4, "little")
-    content[place : place + 8] = size + size
-    path.write_bytes(content)
-    with pytest.raises(CheckFailed, match=r"small\.zip.*report\.html"), archive.opened(path):
-        pass
+    # What the directory at the end says that the file takes unpacked.
+    place = content.rindex(b"small/report.html") - 46 + 24
+    for size in (entry.file_size - 5, entry.file_size + 5):
+        lying = content.copy()
+        lying[place : place + 4] = size.to_bytes(4, "little")
+        path.write_bytes(lying)
+        with pytest.raises(CheckFailed, match=r"small\.zip"), archive.opened(path):
+            pass
+
+
+def _misfit(path: Path) -> str:
+    found = verify(path)
+    assert isinstance(found, list)
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_bit_that_no_file_depends_on_and_bytes_that_belong_to_none_are_found(small: Path) -> None:
+    path = small / "small.zip"
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        directory = file.start_dir  # type: ignore[attr-defined]
+    changed = bytearray(whole)
+    changed[10] ^= 1  # the time in the head of the first file, which stands in the directory again
+    path.write_bytes(changed)
+    assert "small.zip holds the right files, but not as mtlbench packs them: its seal is broken" in _misfit(path)
+    hidden = bytearray(whole[:directory] + b"hidden" + whole[directory:])
+    end = len(hidden) - bundle.SEAL_BYTES - 6
+    hidden[end : end + 4] = (directory + 6).to_bytes(4, "little")
+    path.write_bytes(hidden)
+    hidden[-bundle.SEAL_BYTES :] = bundle._seal(path)
+    path.write_bytes(hidden)
+    assert bundle.sealed(path)
+    assert "not as mtlbench packs them" in _misfit(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_archive_that_others_packed_is_told_what_to_do_and_a_file_changed_in_it_is_named(
+    small: Path, compression: int
+) -> None:
+    path = small / "small.zip"
+    with zipfile.ZipFile(path) as file:
+        contents = {entry.filename: file.read(entry) for entry in file.infolist()}
+    for sentence in (
+        "it has none, as bundles of earlier versions: unpack it",
+        "report.html was changed",
+    ):
+        with zipfile.ZipFile(path, "w", compression) as file:
+            for name, content in contents.items():
+                file.writestr(name, content)
+        assert sentence in _misfit(path)
+        contents["small/report.html"] = b"<p>4 seeds</p>\n"
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])

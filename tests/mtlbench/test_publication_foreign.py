@@ -83,6 +83,7 @@ def test_delta_m_of_a_foreign_row_is_unpaired(trained: Path, theirs: Path, tmp_p
         (",10,task_1,nmse,", ",10,task_1,nmse,low", "line 2: value is 'low"),
         (",10,task_1,nmse,", ",10,task_1,nmse,inf,", "line 2: 7 fields, but the head names 6 columns"),
         (",10,task_1,nmse,", ",10,task_1,nmse,nan", "line 2: value is 'nan"),
+        (",10,task_1,nmse,", ",10,task_1,nmse,1_", "line 2: value is '1_"),
         ("metric,value", "value,value", "the column 'value' stands twice"),
         (",metric,value", ",status,value", "lacks the column 'metric'"),
         (",10,task_1,nmse,", ",-1,task_1,nmse,", "line 2: seed is '-1'"),
@@ -116,6 +117,14 @@ def test_broken_runs_of_others_are_counted_and_metrics_may_be_left_out(
     foreign.write(trained, [theirs], tmp_path / "out")
     row = pd.read_csv(tmp_path / "out" / "leaderboard.csv").set_index("label").loc["mgda [doe2024]"]
     assert (row["runs"], row["done"], row["diverged"]) == (4, 3, 1)
+
+
+def test_a_seed_that_ended_in_two_ways_is_refused(trained: Path, theirs: Path, tmp_path: Path) -> None:
+    head, *rows = theirs.read_text().splitlines()
+    rows = [f"{row},{'diverged' if ',13,task_2' in row else 'done'}" for row in rows]
+    theirs.write_text("\n".join([f"{head},status", *rows]) + "\n")
+    with pytest.raises(InputError, match=r"doe2024\.csv: scaled_regression, mgda: seed 13 is done and diverged"):
+        foreign.write(trained, [theirs], tmp_path / "out")
 
 
 def test_two_tables_of_one_name_and_a_results_folder_are_refused(trained: Path, theirs: Path, tmp_path: Path) -> None:

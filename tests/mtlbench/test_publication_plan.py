@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mtlbench import config
-from mtlbench.errors import CheckFailed
+from mtlbench.errors import CheckFailed, InputError
 from mtlbench.publication import plan
 from mtlbench.training import pace as measured_pace
 
@@ -96,6 +96,16 @@ def test_a_table_that_was_cut_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:-20])
     with pytest.raises(CheckFailed, match=r"cost\.csv is cut off"):
         plan.measured(CELLS, None, path, steps=2)
+
+
+def test_a_table_that_is_not_there_or_says_two_things_is_wrong_input(tmp_path: Path) -> None:
+    for path, sentence in (
+        (tmp_path / "none.csv", r"none\.csv does not exist: give the cost\.csv of an earlier run"),
+        (_cost(tmp_path / "cost.csv", ["equal", "equal"]), "scaled_regression, hard_sharing, equal stands twice"),
+    ):
+        with pytest.raises(InputError, match=sentence) as caught:
+            plan.measured(CELLS, None, path, steps=2)
+        assert not isinstance(caught.value, CheckFailed)
 
 
 @pytest.mark.parametrize(("slots", "end"), [(1, 15.0), (2, 8.0), (3, 6.0), (9, 5.0)])

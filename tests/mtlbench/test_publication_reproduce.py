@@ -55,12 +55,12 @@ def _elsewhere(run: dict[str, Any]) -> None:
     run["provenance"]["cpu"] = "another processor"
 
 
-def test_another_machine_is_judged_by_the_interval_of_the_seeds(small: Path) -> None:
+def test_another_machine_is_judged_by_what_is_near(small: Path) -> None:
     _change(small, _elsewhere)
     judged = _again(small)
     assert judged.passed
     assert "not the machine that made the record (cpu another processor, here " in judged.said[0]
-    assert all("within" in line and "95 % prediction interval of 3 seeds" in line for line in judged.said[1:])
+    assert all("within" in line and "5 % of it, as only 2 of its other seeds ended" in line for line in judged.said[1:])
 
     def better(run: dict[str, Any]) -> None:
         run["test"]["task_2"]["nmse"] *= 0.5
@@ -72,14 +72,24 @@ def test_another_machine_is_judged_by_the_interval_of_the_seeds(small: Path) -> 
     assert "NOT within" in judged.said[2]
 
 
-def test_the_tolerance_is_the_prediction_interval_or_five_percent() -> None:
+def test_the_tolerance_is_what_two_seeds_differ_by_or_five_percent() -> None:
     # Student's t with 2 degrees of freedom at 97.5 %: 4.3027; the spread of 1, 2, 3 is 1.
-    low, high, _ = reproduce._range(2.0, [1.0, 2.0, 3.0], metrics=1)
-    assert (low, high) == pytest.approx((2 - 4.3027 * (4 / 3) ** 0.5, 2 + 4.3027 * (4 / 3) ** 0.5), rel=1e-4)
-    assert reproduce._range(2.0, [1.0, 2.0, 3.0], metrics=5)[1] > high
+    low, high, _ = reproduce._range(5.0, [1.0, 2.0, 3.0], metrics=1)
+    assert (low, high) == pytest.approx((5 - 4.3027 * 2**0.5, 5 + 4.3027 * 2**0.5), rel=1e-4)
+    assert reproduce._range(5.0, [1.0, 2.0, 3.0], metrics=5)[1] > high
     low, high, rule = reproduce._range(-2.0, [-2.0, 4.0], metrics=1)
     assert (low, high) == pytest.approx((-2.1, -1.9))
-    assert "only 2 of its seeds" in rule
+    assert "only 2 of its other seeds" in rule
+    low, high, rule = reproduce._range(0.9, [0.9, 0.9, 0.9], metrics=1)
+    assert (low, high) == pytest.approx((0.855, 0.945))
+    assert "do not differ" in rule
+
+
+def test_a_seed_far_from_the_others_holds_where_it_comes_out_again_and_a_false_one_does_not() -> None:
+    others = [0.90, 0.91, 0.89, 0.90, 0.91, 0.89, 0.90, 0.91, 0.89]
+    low, high, _ = reproduce._range(0.99, others, metrics=2)
+    assert low < 0.99 < high
+    assert not low < 0.90 < high
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,16 @@ def test_numbers_that_fit_the_manifest_but_not_each_other_are_found(small: Path)
     assert f"{RUN}/curves.csv was changed: its sha256 is not the one in run.json" in _said(small)
 
 
+def test_runs_on_another_disk_are_checked_too(small: Path, tmp_path: Path) -> None:
+    (small / "runs").rename(tmp_path / "elsewhere")
+    (small / "runs").symlink_to(tmp_path / "elsewhere")
+    found = verify(bundles.finish(small))
+    assert isinstance(found, Verified)
+    assert found.runs == 9
+    _change_a_digit(small / RUN / "run.json")
+    assert f"{RUN}/run.json was changed" in _said(small)
+
+
 @pytest.mark.parametrize("name", ["../../../../../../../../etc/passwd", "/dev/zero", "none.csv"])
 def test_a_run_cannot_make_verify_read_other_files(small: Path, name: str) -> None:
     bundles.change_runs(small, files={name: "0"})
@@ -141,6 +151,10 @@ def test_mixed_versions_and_configurations_do_not_merge(small: Path) -> None:
         ({"provenance": made | {"versions": made["versions"] | {"torch": "2.6.0"}}}, "torch is 2.6.0, but"),
         ({"provenance": made | {"code": "0" * 64}}, "code is 000000000000, but"),
         ({"configuration": original["configuration"] | {"learning_rate": 0.5}}, "learning_rate is 0.5, but None"),
+        (
+            {"configuration": original["configuration"] | {"method_parameters": {"solver": "exact"}}},
+            "method_parameters is {'solver': 'exact'}, but {}",
+        ),
     ):
         path.write_text(json.dumps(original | change))
         with pytest.raises(InputError, match="results of different versions or configurations do not merge") as caught:

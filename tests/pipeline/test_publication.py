@@ -33,7 +33,9 @@ def test_a_bundle_is_verified_and_trained_again(mtlbench, bundle, tmp_path):
 
 def test_a_changed_bundle_fails_and_a_hostile_one_is_refused(mtlbench, bundle, tmp_path):
     changed, hostile = tmp_path / "changed.zip", tmp_path / "hostile.zip"
-    changed.write_bytes(bundle.read_bytes().replace(b"<p>3 seeds", b"<p>4 seeds"))
+    with zipfile.ZipFile(bundle) as whole, zipfile.ZipFile(changed, "w") as file:
+        for entry in whole.infolist():
+            file.writestr(entry, whole.read(entry).replace(b"<p>3 seeds", b"<p>4 seeds"))
     done = mtlbench("verify", str(changed))
     assert (done.returncode, done.stdout) == (1, "")
     assert "report.html" in done.stderr
