@@ -7,6 +7,7 @@ import pandas as pd
 from made_up_scores import benchmark, broke
 
 from mtlbench.analysis import load
+from mtlbench.analysis.overall import pool
 from mtlbench.report import comparison
 from mtlbench.report.together import tables
 
@@ -53,6 +54,21 @@ def test_the_interval_of_the_iqm_stands_beside_its_coverage_and_only_from_five_d
 
 def test_one_dataset_has_no_table_over_all():
     assert tables(benchmark()[lambda table: table["dataset"] == "d"]) == []
+
+
+def test_without_a_single_change_there_is_no_profile_and_the_ranks_stand(tmp_path):
+    table = benchmark()
+    comparison.write(tmp_path, table[table["label"] != "single_task"])
+    assert {path.stem for path in tmp_path.iterdir()} == {"comparison_ranks"}
+
+
+def test_the_legend_of_the_profile_has_the_methods_of_all_panels():
+    tuned = benchmark(1).assign(track="tuned").replace({"label": {"good": "tuned only"}})
+    pools = [(track, pool(part)) for track, part in pd.concat([benchmark(), tuned]).groupby("track")]
+    figure = comparison.profiles(pools)
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named[:2] == ["single_task", "equal"]
+    assert set(named[2:]) == {"good", "tuned only", "same", "bad"}
 
 
 def test_two_datasets_have_a_profile_and_a_diagram_one_has_none(tmp_path):
