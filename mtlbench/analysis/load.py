@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlbench import config, tuning
 from mtlbench.analysis import versions
-from mtlbench.arena import GROUP, OUT_OF_THE_BOX, TUNED
+from mtlbench.arena import GROUP, OUT_OF_THE_BOX, TUNED, Arena
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest
 
@@ -120,6 +120,11 @@ class Run(BaseModel):
     recipe: dict[str, Any] = Field(default_factory=dict)
     configuration: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def arena(self) -> Arena:
+        """The leaderboard that it stands in."""
+        return Arena(self.dataset, self.architecture, self.track, self.setting)
 
     @property
     def keys(self) -> dict[str, Any]:
