@@ -9,7 +9,7 @@ from typing import Any
 
 from mtlbench.analysis.leaderboard import SINGLE_TASK
 from mtlbench.analysis.load import Run
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed
 
 Section = tuple[str, list[tuple[str, list[str]]]]
 APART = ("data", "code")
@@ -77,7 +77,7 @@ def _started(path: Path) -> str | None:
     try:
         started = json.loads(path.read_text(encoding="utf-8"))["started"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is cut off or does not say when the run started: {error}") from None
+        raise CheckFailed(f"{path} is cut off or does not say when the run started: {error}") from None
     return str(started)
 
 
