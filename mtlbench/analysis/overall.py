@@ -38,7 +38,7 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
     """
     test = table[table["split"] == "test"]
     boards = [board for key, part in test.groupby(TOGETHER, sort=True) if len(board := _together(key, part))]
-    return pd.concat(boards, ignore_index=True) if boards else pd.DataFrame()
+    return pd.concat(boards, ignore_index=True) if boards else pd.DataFrame(columns=[*TOGETHER, "label"])
 
 
 def pool(table: pd.DataFrame) -> dict[str, Array]:

@@ -3,7 +3,8 @@
     python -m mtlbench.report.advice results/methods > docs/which-method.md
 
 For every dataset the methods are sorted into those that cannot be told from the best one (the 95 % paired interval of
-the difference of Delta-m does not exclude 0), and, among the others, those better than, like, and worse than equal weighting.
+the difference of Delta-m does not exclude 0), and, among the others, those better than, like, and worse than equal
+weighting.
 Nothing on the page is an opinion, and nothing on it holds beyond the datasets it was measured on; it says so.
 """
 

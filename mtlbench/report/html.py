@@ -9,6 +9,7 @@ import pandas as pd
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import metrics
 from mtlbench.analysis.load import Run
+from mtlbench.analysis.overall import overall
 from mtlbench.arena import GROUP, Arena
 from mtlbench.files import write_atomically
 from mtlbench.report import appendix, audits, chapter, comparison, pages, story, study, summary, together, trials
@@ -49,7 +50,7 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         benchmark=results.resolve().name,
         across=summary.across(board),
         summary=said,
-        overall=together.tables(table),
+        overall=together.tables(overall(table)),
         arenas=list(arenas.values()),
         datasets=pages.of_datasets(records, metrics(table), arenas),
         methods=pages.of_methods(records, board, tried),

@@ -7,9 +7,13 @@ import pandas as pd
 from made_up_scores import benchmark, broke
 
 from mtlbench.analysis import load
-from mtlbench.analysis.overall import pool
-from mtlbench.report import comparison
-from mtlbench.report.together import tables
+from mtlbench.analysis.overall import overall, pool
+from mtlbench.report import comparison, together
+from mtlbench.report.tables import Table
+
+
+def tables(runs: pd.DataFrame) -> list[Table]:
+    return together.tables(overall(runs))
 
 
 def cells(table, label):
@@ -20,7 +24,7 @@ def cells(table, label):
 def test_one_table_per_track_with_marks_and_broken_runs():
     table = broke(benchmark(), "good", 1, "e")
     default, tuned = tables(pd.concat([table, benchmark(1).assign(track="tuned")]))
-    assert (default.title, tuned.title) == ("all datasets", "all datasets, tuned")
+    assert (default.title, tuned.title) == ("Over all datasets", "Over all datasets, tuned")
     same, good = cells(default, "same")["Δm − equal"], cells(default, "good")
     assert same.text.startswith("≈")
     assert same.low < 0 < same.high
@@ -50,6 +54,12 @@ def test_the_interval_of_the_iqm_stands_beside_its_coverage_and_only_from_five_d
     (many,) = tables(pd.concat(parts))
     assert any("jackknife" in note and "% of cases" in note for note in many.notes)
     assert cells(many, "good")["IQM"].low is not None
+
+
+def test_titles_of_datasets_are_safe_in_latex():
+    table = benchmark().replace({"dataset": {"d": "a_b & 100%"}})
+    (shown,) = tables(table)
+    assert [column.tex for column in shown.columns[-3:-1]] == [r"$\Delta_m$ a\_b \& 100\%", r"$\Delta_m$ e"]
 
 
 def test_one_dataset_has_no_table_over_all():
