@@ -312,6 +312,7 @@ rule tables:
         f"{B}/cost.csv",
     output:
         [f"{B}/leaderboard.{kind}" for kind in ("csv", "md", "tex", "html")],
+        f"{B}/overall.csv",
     params:
         results=results,
         configuration=CONFIGURATION,

@@ -311,7 +311,7 @@ def _cards(options: argparse.Namespace) -> int:
 
 
 def _tables(options: argparse.Namespace) -> int:
-    """Write the leaderboard as csv, md, tex and html."""
+    """Write the leaderboard as csv, md, tex and html, and the table over all datasets."""
     from mtlbench.report import leaderboard
 
     leaderboard.write(options.results)

@@ -6,14 +6,13 @@ them together. Nothing here draws, trains or solves.
 
 from mtlbench.analysis.leaderboard import differences, leaderboard, metrics
 from mtlbench.analysis.overall import overall
-from mtlbench.analysis.statistics import Interval, delta_m, mean_rank, paired_t_interval, ranks
+from mtlbench.analysis.statistics import Interval, delta_m, paired_t_interval, ranks
 
 __all__ = [
     "Interval",
     "delta_m",
     "differences",
     "leaderboard",
-    "mean_rank",
     "metrics",
     "overall",
     "paired_t_interval",

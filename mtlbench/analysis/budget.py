@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import comb
 
+from mtlbench.analysis.changes import SINGLE_TASK
+
 
 def expected_best(scores: np.ndarray) -> np.ndarray:
     r"""The expected lowest of k scores drawn from ``scores`` (n,) without replacement, for k = 1..n.
@@ -24,11 +26,13 @@ def expected_best(scores: np.ndarray) -> np.ndarray:
 
 
 def curves(trials: pd.DataFrame) -> pd.DataFrame:
-    """:func:`expected_best` of every label of one arena: label, trials, score.
+    """:func:`expected_best` of every method of one arena: label, trials, score.
 
     ``trials`` is :func:`mtlbench.analysis.load.trials`. A trial that diverged or failed counts as the worst that any
-    method's trial scored in this arena; a label none of whose trials ended has no curve.
+    method's trial scored in this arena; a label none of whose trials ended has no curve. Nor have the single-task
+    networks: their trials are scored against their own median (:mod:`mtlbench.tuning`), which is another scale.
     """
+    trials = trials[trials["label"] != SINGLE_TASK]
     ended = trials["score"].notna() & (trials["status"] == "done")
     worst = trials.loc[ended, "score"].max()
     found = []

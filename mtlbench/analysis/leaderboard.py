@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -86,6 +86,17 @@ def differences(table: pd.DataFrame, baseline: str) -> dict[str, Interval]:
     columns = (values.tolist() for values in (*paired_t(gaps)[:2], seeds))
     rows = zip(found.labels, *columns, strict=True)
     return {label: Interval(mean, half, n) for label, mean, half, n in rows if n and label != baseline}
+
+
+def alike(table: pd.DataFrame, leader: str, labels: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Those of ``labels`` that cannot be told apart from ``leader``, and which of them for want of an interval.
+
+    Told apart is what has an interval of the paired difference that excludes 0; with fewer than two seeds in common
+    there is none. ``table`` holds one arena.
+    """
+    gaps = differences(table, leader)
+    same = [label for label in labels if label != leader and not (label in gaps and gaps[label].excludes_zero)]
+    return same, [label for label in same if label not in gaps or gaps[label].n < 2]
 
 
 def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool, curves: pd.DataFrame | None) -> pd.DataFrame:

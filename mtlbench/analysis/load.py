@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlbench import config, tuning
 from mtlbench.analysis import versions
-from mtlbench.arena import GROUP, OUT_OF_THE_BOX, TUNED
+from mtlbench.arena import GROUP, OUT_OF_THE_BOX, TUNED, Arena
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.files import digest
 
@@ -37,6 +37,8 @@ AUDIT = [
     "inner_solves",
     "inner_solves_outside",
 ]
+TEXT = dict.fromkeys([*GROUP, "label", "method", "split", "task", "metric"], str)
+"""The columns of names in any CSV file of the results."""
 CURVE_COLUMNS = ["epoch", "split", "task", "metric", "value"]
 AUDIT_COLUMNS = [
     "step",
@@ -120,6 +122,11 @@ class Run(BaseModel):
     recipe: dict[str, Any] = Field(default_factory=dict)
     configuration: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def arena(self) -> Arena:
+        """The leaderboard that it stands in."""
+        return Arena(self.dataset, self.architecture, self.track, self.setting)
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -268,7 +275,7 @@ def csv(path: Path, columns: list[str], key: str) -> pd.DataFrame:
     try:
         if not path.read_bytes().endswith(b"\n"):
             raise CheckFailed(f"{path} is cut off: its last line has no end")
-        frame = pd.read_csv(path)
+        frame = _parsed(path)
     except FileNotFoundError:
         raise CheckFailed(f"{path} is missing: train the cell again") from None
     except CheckFailed:
@@ -303,7 +310,7 @@ def _at_once(paths: list[Path], columns: list[str]) -> tuple[pd.DataFrame, list[
         texts = [path.read_bytes() for path in paths]
         head = texts[0][: texts[0].index(b"\n") + 1]
         bodies = [text.removeprefix(head) for text in texts]
-        table = pd.read_csv(io.BytesIO(head + b"".join(bodies)))
+        table = _parsed(io.BytesIO(head + b"".join(bodies)))
     except (OSError, ValueError):
         return None
     lengths = [body.count(b"\n") for body in bodies]
@@ -311,17 +318,22 @@ def _at_once(paths: list[Path], columns: list[str]) -> tuple[pd.DataFrame, list[
     return (table, lengths) if alike and len(table) == sum(lengths) and table[columns[1]].notna().all() else None
 
 
+def _parsed(source: Path | io.BytesIO) -> pd.DataFrame:
+    """A CSV file of the results: names are text (a task may be called 0 or NA), and only what is empty is missing."""
+    return pd.read_csv(source, dtype=TEXT, keep_default_na=False, na_values=[""])
+
+
 def _read_one(path: Path) -> Run:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {_line(error)}") from None
-    except json.JSONDecodeError as error:
-        raise CheckFailed(f"{path} is cut off or is not JSON (line {error.lineno}: {error.msg})") from None
+    except ValueError as error:  # a character cut in the middle is one too
+        raise CheckFailed(f"{path} is cut off or is not JSON: {_line(error)}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a run of mtlbench: not a JSON object")
     if content.get("complete") is not True:
-        raise InputError(f"{path} is half-written or not a run of mtlbench: its mark of completeness is missing")
+        raise CheckFailed(f"{path} is half-written or not a run of mtlbench: its mark of completeness is missing")
     try:
         run = Run.model_validate({**content, "folder": path.parent})
     except ValidationError as error:

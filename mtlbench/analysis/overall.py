@@ -31,14 +31,14 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
     - probability_of_improvement: the mean over datasets of the share of seeds on which Delta-m is below equal's;
     - delta_m_median, delta_m_trimmed, delta_m_iqm: of all (dataset, task, seed), :mod:`mtlbench.analysis.robust`; the
       last with the jackknife's interval from five datasets on;
-    - mean_rank: over (dataset, task), each counting the same, stratified t;
+    - mean_rank: among these labels, over (dataset, task), each counting the same, stratified t;
     - ``delta_m.<dataset>``: the mean on each dataset.
 
     Rows: methods whose runs all ended by Delta-m (by mean rank where that is not defined), then those with broken runs.
     """
     test = table[table["split"] == "test"]
     boards = [board for key, part in test.groupby(TOGETHER, sort=True) if len(board := _together(key, part))]
-    return pd.concat(boards, ignore_index=True) if boards else pd.DataFrame()
+    return pd.concat(boards, ignore_index=True) if boards else pd.DataFrame(columns=[*TOGETHER, "label"])
 
 
 def pool(table: pd.DataFrame) -> dict[str, Array]:
@@ -53,10 +53,10 @@ def pool(table: pd.DataFrame) -> dict[str, Array]:
 
 
 def rank_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """The mean rank over (task, seed), datasets by labels, of the labels that ran on all datasets of the table."""
-    rank = _seed_ranks(table[table["split"] == "test"])
-    per_dataset = rank.groupby([*STRATUM, "label"])["rank"].mean().unstack("label")
-    return per_dataset.dropna(axis=1)
+    """The mean rank over (task, seed), datasets by labels, among the labels that ran on all datasets of the table."""
+    test = table[table["split"] == "test"]
+    rank = _seed_ranks(test, _shared(found for _, found in _strata(test)))
+    return rank.groupby([*STRATUM, "label"])["rank"].mean().unstack("label")
 
 
 def _together(key: tuple[str, ...], part: pd.DataFrame) -> pd.DataFrame:
@@ -115,7 +115,7 @@ def _stacked(arrays: list[Array]) -> Array:
 
 def _mean_ranks(part: pd.DataFrame, arenas: list[tuple[str, ...]], labels: list[str]) -> Intervals:
     """Datasets weigh as many as they have tasks, so that every (dataset, task) counts the same."""
-    rank = _seed_ranks(part)
+    rank = _seed_ranks(part, labels)
     seeds = sorted(rank["seed"].unique())
     every = pd.MultiIndex.from_product([labels, range(len(arenas)), seeds])
     number = {arena: position for position, arena in enumerate(arenas)}
@@ -125,8 +125,9 @@ def _mean_ranks(part: pd.DataFrame, arenas: list[tuple[str, ...]], labels: list[
     return stratified_t(values.reshape(len(labels), len(arenas), -1), weights=tasks)
 
 
-def _seed_ranks(part: pd.DataFrame) -> pd.DataFrame:
-    rank = ranks(part[part["main"] & (part["label"] != SINGLE_TASK)])
+def _seed_ranks(part: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """The ranks of ``labels`` among themselves: one that ran on some datasets only would push the others down there."""
+    rank = ranks(part[part["main"] & part["label"].isin(labels) & (part["label"] != SINGLE_TASK)])
     return rank.groupby([*GROUP, "label", "seed"], as_index=False)["rank"].mean()
 
 

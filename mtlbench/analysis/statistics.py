@@ -118,13 +118,3 @@ def ranks(scores: pd.DataFrame) -> pd.DataFrame:
     shared["badness"] = shared["badness"].fillna(np.inf)
     shared["rank"] = shared.groupby([*GROUP, "task", "seed"])["badness"].rank(method="average")
     return shared[[*GROUP, "label", "task", "seed", "rank"]]
-
-
-def mean_rank(scores: pd.DataFrame) -> pd.Series:
-    """The mean of :func:`ranks` over every (dataset, task), each counting the same, by label.
-
-    A label that is missing from some dataset is left out: its mean would be over other opponents.
-    """
-    table = ranks(scores)
-    per_task = table.groupby([*GROUP, "task", "label"])["rank"].mean().unstack("label")
-    return per_task.mean(skipna=False).dropna().rename("mean_rank")

@@ -15,7 +15,7 @@ from pathlib import Path
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.publication import manifest
 
-PARTS = ("runs", "config.json", "constraints.txt", "leaderboard.csv", "report.html")
+PARTS = ("runs", "config.json", "constraints.txt", "leaderboard.csv", "overall.csv", "report.html")
 """What a bundle holds at least, beside its manifest."""
 
 MAX_BYTES = 2**30

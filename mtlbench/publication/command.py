@@ -76,7 +76,7 @@ def _verify(options: argparse.Namespace) -> int:
         else:
             print(
                 f"{path}: {found.files} files as their digests say, {found.runs} runs, "
-                f"and leaderboard.csv comes out of them to the same bytes\n"
+                f"and leaderboard.csv and overall.csv come out of them to the same bytes\n"
                 f"{path}: the manifest's sha256 is {found.fingerprint}"
             )
     return status

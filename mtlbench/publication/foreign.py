@@ -49,7 +49,7 @@ def write(results: Path, sources: Sequence[Path], out: Path) -> list[Path]:
         raise InputError(f"two tables are named {twice[0]!r}, by which their rows are told apart: rename one")
     with archive.opened(results) as folder:
         must_hold(results, folder)
-        table, board, curves = leaderboard.computed(folder)
+        table, board, curves, _ = leaderboard.computed(folder)
         described = metrics(table)
         parts = [board.assign(source=OURS)]
         notes: dict[Arena, list[str]] = {}

@@ -2,7 +2,7 @@
 
 1. The manifest answers for every file, and no file is there that it does not name.
 2. Every ``run.json`` answers for the other files of its run.
-3. ``leaderboard.csv`` comes out of the runs to the same bytes.
+3. ``leaderboard.csv`` and ``overall.csv`` come out of the runs to the same bytes.
 
 What remains is that somebody invents runs and digests that fit each other. The digest of the manifest, published
 elsewhere, tells whether a bundle is the one that its authors meant; ``mtlbench reproduce``, whether a run happened.
@@ -24,8 +24,6 @@ from mtlbench.publication import archive, bundle, manifest
 from mtlbench.report import leaderboard
 from mtlbench.runs import RUN
 
-BOARD = "leaderboard.csv"
-
 
 class Verified(NamedTuple):
     """What was checked: files and runs counted, and the sha256 of the manifest that vouches for them."""
@@ -42,7 +40,7 @@ def verify(path: Path) -> Verified | list[str]:
     """
     with archive.opened(path) as results:
         names = _names(path, results)
-        said = _untouched(path, results, names) or _board(results)
+        said = _untouched(path, results, names) or _boards(results)
         if said:
             return [sentence.replace(str(results), str(path)) for sentence in said]
         runs = sum(name.endswith(f"/{RUN}") for name in names)
@@ -99,22 +97,28 @@ def _broken_runs(results: Path, names: list[str]) -> list[str]:
     return said
 
 
-def _board(results: Path) -> list[str]:
-    """Compare ``leaderboard.csv`` with the one that the runs give."""
+def _boards(results: Path) -> list[str]:
+    """Compare the tables that the runs give to the same bytes with those that are stated."""
     try:
-        stated = (results / BOARD).read_text(encoding="utf-8")
-        found = leaderboard.to_csv(leaderboard.computed(results).board)
-    except FileNotFoundError:
-        return [f"{results / BOARD} is missing"]
+        made = leaderboard.csvs(leaderboard.computed(results))
     except InputError:
         raise
     except Exception as error:  # the runs are a stranger's: whatever they hold, it ends in a sentence
-        return [f"{results / BOARD} cannot be computed from the runs: {type(error).__name__}: {error}"]
+        return [f"{results / 'leaderboard.csv'} cannot be computed from the runs: {type(error).__name__}: {error}"]
+    return [said for name, found in made.items() if (said := _differs(results, name, found))]
+
+
+def _differs(results: Path, name: str, found: str) -> str | None:
+    """What is wrong with a table of which the runs give ``found``."""
+    path = results / name
+    if not path.is_file():
+        return f"{path} is missing"
+    stated = path.read_bytes().decode(errors="replace")
     if found == stated:
-        return []
+        return None
     pairs = zip_longest(stated.splitlines(), found.splitlines())
     line = next((number for number, (one, other) in enumerate(pairs, 1) if one != other), 0)
-    return [f"{results / BOARD} is not what its runs give (line {line} differs){_other_version(load.read(results))}"]
+    return f"{path} is not what its runs give (line {line} differs){_other_version(load.read(results))}"
 
 
 def _other_version(records: list[load.Run]) -> str:

@@ -3,7 +3,8 @@
     python -m mtlbench.report.advice results/methods > docs/which-method.md
 
 For every dataset the methods are sorted into those that cannot be told from the best one (the 95 % paired interval of
-the difference of Delta-m holds 0), and, among the others, those better than, like, and worse than equal weighting.
+the difference of Delta-m does not exclude 0), and, among the others, those better than, like, and worse than equal
+weighting.
 Nothing on the page is an opinion, and nothing on it holds beyond the datasets it was measured on; it says so.
 """
 
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mtlbench.analysis import load
-from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, differences, leaderboard
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, alike, leaderboard
 from mtlbench.arena import GROUP, Arena
 from mtlbench.errors import InputError
 from mtlbench.report.format import with_interval
@@ -62,12 +63,17 @@ def _dataset(name: str, board: pd.DataFrame, table: pd.DataFrame, seconds: pd.Se
         return
     relative = {} if seconds is None or EQUAL not in seconds.index else (seconds / seconds[EQUAL]).to_dict()
     rows = [row | {"times": relative.get(row["label"])} for row in whole.sort_values("delta_m").to_dict("records")]
-    groups = _groups(rows, table)
-    best, first = rows[0], groups[0].rows
+    best = rows[0]
+    same, unknown = alike(table, best["label"], [row["label"] for row in rows])
+    groups = _groups(rows, {best["label"], *same})
+    first = groups[0].rows
     yield f"- Lowest Δm: `{best['label']}`, {_change(best)}."
     if len(first) > 1:
         others = ", ".join(f"`{row['label']}`" for row in first[1:])
         yield f"- Not to be told from it over these seeds: {others}."
+    if unknown:
+        alone = ", ".join(f"`{label}`" for label in unknown)
+        yield f"- Fewer than two seeds in common with it, so there is no interval and nothing can be told: {alone}."
     timed = [row for row in first if row["times"]]
     if timed:
         cheapest = min(timed, key=lambda row: (round(row["times"], 1), row["delta_m"]))
@@ -94,12 +100,9 @@ def _dataset(name: str, board: pd.DataFrame, table: pd.DataFrame, seconds: pd.Se
             yield f"| {'' if place else group.title} | `{row['label']}` | {change} | {against} | {times} |"
 
 
-def _groups(rows: list[dict[str, Any]], table: pd.DataFrame) -> list[Group]:
-    to_best = differences(table, rows[0]["label"])
-
+def _groups(rows: list[dict[str, Any]], like_the_best: set[str]) -> list[Group]:
     def group(row: dict[str, Any]) -> str:
-        interval = to_best.get(row["label"])
-        if row is rows[0] or (interval is not None and abs(interval.mean) <= interval.half_width):
+        if row["label"] in like_the_best:
             return "like the best"
         mean, half = row["delta_m_vs_equal"], row["delta_m_vs_equal_half_width"]
         if row["label"] == EQUAL or not abs(mean) > half:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mtlbench.analysis.leaderboard import SINGLE_TASK
 from mtlbench.analysis.load import Run
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed
 
 Section = tuple[str, list[tuple[str, list[str]]]]
 APART = ("data", "code")
@@ -20,21 +20,22 @@ def facts(records: list[Run]) -> list[Section]:
     software = [(run.dataset, {k: v for k, v in run.provenance.items() if k not in APART}) for run in records]
     configuration = [(run.dataset, run.configuration) for run in records]
     return [
-        ("Software and hardware", _varying(software)),
+        ("Software and hardware", varying(software)),
         ("Data digests", _digests((run.dataset, f"seed {run.seed}", run.provenance.get("data")) for run in records)),
         (
             "Code digests",
             _digests((r.label, "", r.provenance.get("code")) for r in records),
         ),
-        ("Configuration of the cells", _varying(configuration)),
+        ("Configuration of the cells", varying(configuration)),
     ]
 
 
-def _varying(found: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[str, list[str]]]:
+def varying(found: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[str, list[str]]]:
+    """Every key with its value, or with its values and where each stands; ``found``: (where, mapping)."""
     values: dict[str, dict[str, set[str]]] = {}
-    for dataset, mapping in found:
+    for place, mapping in found:
         for key, value in _flat(mapping):
-            values.setdefault(key, {}).setdefault(value, set()).add(dataset)
+            values.setdefault(key, {}).setdefault(value, set()).add(place)
     rows = []
     for key, having in sorted(values.items()):
         several = [f"{value} ({', '.join(sorted(where))})" for value, where in sorted(having.items())]
@@ -76,7 +77,7 @@ def _started(path: Path) -> str | None:
     try:
         started = json.loads(path.read_text(encoding="utf-8"))["started"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is cut off or does not say when the run started: {error}") from None
+        raise CheckFailed(f"{path} is cut off or does not say when the run started: {error}") from None
     return str(started)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,13 +26,15 @@ RECORDED = 200
 def write(results: Path) -> list[Path]:
     """Draw the plots, write the page and the manifest of ``results``, and return the last two paths.
 
-    The page holds every picture that lies in ``plots/``. Raises :class:`~mtlbench.errors.InputError` naming
-    the file when something in the results is cut or is not what it should be.
+    The page holds every picture that lies in ``plots/``, which is emptied first: a picture of what is no longer there
+    would stand in it. Raises :class:`~mtlbench.errors.InputError` naming the file when something in the
+    results is cut or is not what it should be.
     """
     records = load.read(results)
-    table, board, curves = computed(results, records, all_metrics=True)
+    table, board, curves, _ = computed(results, records, all_metrics=True)
     folder = results / "plots"
     recorded = [gramian for gramian, _ in recorded_gramians(results / "runs", RECORDED)]
+    shutil.rmtree(folder, ignore_errors=True)
     # The longest first, so that no core is left alone with one of them at the end.
     pictures = [*_convergence(results / "solvers", folder), toy.picture(results), story.picture(folder, recorded)]
     pictures += plots.pictures(folder, board, metrics(table), curves, load.audits(records))

@@ -314,7 +314,7 @@ def entries(rows: Sequence[Row], columns: list[Column]) -> list[list[Entry]]:
 
     def entry(row: Row, column: Column) -> Entry:
         made = column.show(row, column.name)
-        leads = row["method"] != SINGLE_TASK and best.get(column.name) == row[column.name]
+        leads = _placed(row) and best.get(column.name) == row[column.name]
         return replace(made, kind="best") if leads else made
 
     return [[entry(row, column) for column in columns] for row in rows]
@@ -322,9 +322,13 @@ def entries(rows: Sequence[Row], columns: list[Column]) -> list[list[Entry]]:
 
 def _best(rows: Sequence[Row], column: Column) -> float | None:
     """The best mean among the multi-task methods whose runs all ended."""
-    ended = [row[column.name] for row in rows if row["method"] != SINGLE_TASK and row["done"] == row["runs"]]
-    ended = [value for value in ended if not pd.isna(value)]
-    return (max if column.best == "highest" else min)(ended, default=None)
+    placed = [row[column.name] for row in rows if _placed(row) and not pd.isna(row[column.name])]
+    return (max if column.best == "highest" else min)(placed, default=None)
+
+
+def _placed(row: Row) -> bool:
+    """Whether a row may be the best: the reference is no contestant, and survivors flatter a method that broke."""
+    return row["method"] != SINGLE_TASK and row["done"] == row["runs"]
 
 
 def of_method(label: str, *marks: str) -> Entry:

@@ -27,25 +27,27 @@ def write(folder: Path, table: pd.DataFrame) -> None:
     ``table``: :func:`mtlbench.analysis.load.table`.
     """
     groups = [(_title(key), part) for key, part in table.groupby(TOGETHER, sort=True) if _several(part)]
-    pools = [(title, pool(part)) for title, part in groups]
+    pools = [(title, found) for title, part in groups if _finite(found := pool(part)).size]
     diagrams = [(title, critical_difference(rank_scores(part))) for title, part in groups]
     drawn = [(title, diagram) for title, diagram in diagrams if diagram is not None]
     with canvas():
-        if any(found for _, found in pools):
-            save(profiles([(title, found) for title, found in pools if found]), folder, PROFILE)
+        if pools:
+            save(profiles(pools), folder, PROFILE)
         if drawn:
             save(differences(drawn), folder, RANKS)
 
 
 def profiles(pools: list[tuple[str, dict[str, np.ndarray]]]) -> Figure:
-    """The share of (dataset, task, seed) whose change is at most τ, a curve per method; further left is better."""
-    best_first = _by_median(pools[0][1])
+    """The share of (dataset, task, seed) whose change is at most τ, a curve per method; further left is better.
+
+    Every pool has a finite change; a method has one look in all panels, and the best over all of them have colours.
+    """
+    best_first = _by_median([found for _, found in pools])
     shown = leading(best_first)
     look = looks(shown)
     figure, axes = grid(len(pools), 2, 5.2, 3.2)
     for ax, (title, found) in zip(axes, pools, strict=True):
-        values = np.concatenate([own.ravel() for own in found.values()])
-        known = values[np.isfinite(values)]
+        known = _finite(found)
         tau = np.linspace(known.min(), max(np.percentile(known, REACH), known.min() + 1e-9), POINTS)
         for label, share in performance_profile(found, tau).items():
             style = look.get(str(label))
@@ -92,6 +94,13 @@ def _title(key: tuple[str, ...]) -> str:
     return ", ".join(filter(None, key)).replace("_", " ")
 
 
-def _by_median(found: dict[str, np.ndarray]) -> list[str]:
-    """The labels, the lowest median change first."""
-    return sorted(found, key=lambda label: (label != SINGLE_TASK, float(np.nanmedian(found[label])), label))
+def _finite(found: dict[str, np.ndarray]) -> np.ndarray:
+    """All changes of a pool that are numbers; none where no dataset has single-task networks."""
+    values = np.concatenate([np.empty(0), *(own.ravel() for own in found.values())])
+    return values[np.isfinite(values)]
+
+
+def _by_median(pools: list[dict[str, np.ndarray]]) -> list[str]:
+    """The labels of all pools, the lowest median change first."""
+    median = pd.concat([pd.DataFrame(found) for found in pools]).median().sort_index().sort_values(kind="stable")
+    return sorted(median.index, key=lambda label: label != SINGLE_TASK)

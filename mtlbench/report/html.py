@@ -9,6 +9,7 @@ import pandas as pd
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import is_ranked, metrics
 from mtlbench.analysis.load import Run
+from mtlbench.analysis.overall import overall
 from mtlbench.arena import GROUP, Arena
 from mtlbench.files import write_atomically
 from mtlbench.report import appendix, audits, chapter, comparison, pages, story, study, summary, together, trials
@@ -50,7 +51,7 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         across=summary.across(board),
         summary=said,
         ranked=is_ranked(board),
-        overall=together.tables(table) if is_ranked(board) else [],
+        overall=together.tables(overall(table)) if is_ranked(board) else [],
         arenas=list(arenas.values()),
         datasets=pages.of_datasets(records, metrics(table), arenas),
         methods=pages.of_methods(records, board, tried),

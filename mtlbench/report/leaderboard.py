@@ -1,6 +1,6 @@
-"""Write the leaderboard: ``leaderboard.csv`` for machines, ``.md``, ``.tex`` and ``.html`` for people.
+"""Write the leaderboard: ``leaderboard.csv`` and ``overall.csv`` for machines, ``.md``, ``.tex``, ``.html`` for people.
 
-The CSV holds quality and audit only, so that the same runs give the same bytes; the other three also show
+The CSVs hold quality and audit only, so that the same runs give the same bytes; the other three also show
 what a step costs, where that was measured.
 """
 
@@ -15,8 +15,9 @@ from mtlbench import config
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard, unranked
 from mtlbench.analysis.load import Run
+from mtlbench.analysis.overall import overall
 from mtlbench.files import write_atomically
-from mtlbench.report import trials
+from mtlbench.report import together, trials
 from mtlbench.report.columns import Entry
 from mtlbench.report.format import tex
 from mtlbench.report.tables import Table, costs, tables, with_costs
@@ -33,31 +34,30 @@ SMALL = r"\scriptsize\setlength{\tabcolsep}{3pt}"
 
 
 def write(results: Path) -> list[Path]:
-    """Write ``leaderboard.{csv,md,tex,html}`` into ``results`` and return their paths.
+    """Write ``leaderboard.{csv,md,tex,html}`` and ``overall.csv`` into ``results`` and return their paths.
 
     Raises :class:`~mtlbench.errors.InputError` naming the file when a run or ``cost.csv`` cannot be read.
     """
-    table, board, curves = computed(results)
-    spent = with_costs(board, costs(results), (table, curves))
-    shown = tables(table, spent, trials.edges(load.trials(results)))
-    contents = {
-        "csv": to_csv(board),
-        "md": to_markdown(shown, results.resolve().name),
-        "tex": to_latex(shown),
-        "html": render("leaderboard.html.j2", benchmark=results.resolve().name, tables=shown, foot=FOOT),
+    made = computed(results)
+    spent = with_costs(made.board, costs(results), (made.table, made.curves))
+    shown = [*together.tables(made.overall), *tables(made.table, spent, trials.edges(load.trials(results)))]
+    contents = csvs(made) | {
+        "leaderboard.md": to_markdown(shown, results.resolve().name),
+        "leaderboard.tex": to_latex(shown),
+        "leaderboard.html": render("leaderboard.html.j2", benchmark=results.resolve().name, tables=shown, foot=FOOT),
     }
-    paths = [results / f"leaderboard.{kind}" for kind in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        write_atomically(path, content)
-    return paths
+    for name, content in contents.items():
+        write_atomically(results / name, content)
+    return [results / name for name in contents]
 
 
 class Computed(NamedTuple):
-    """The table of the runs, the leaderboard that they give, and their learning curves."""
+    """The table of the runs, the leaderboard that they give, their learning curves, and the table over all datasets."""
 
     table: pd.DataFrame
     board: pd.DataFrame
     curves: pd.DataFrame
+    overall: pd.DataFrame
 
 
 def computed(results: Path, records: list[Run] | None = None, all_metrics: bool = False) -> Computed:
@@ -65,7 +65,9 @@ def computed(results: Path, records: list[Run] | None = None, all_metrics: bool 
     records = load.read(results) if records is None else records
     table, curves = load.table(records), load.curves(records)
     board = leaderboard(table, all_metrics, curves)
-    return Computed(table, board if _ranks(results) else unranked(board), curves)
+    if _ranks(results):
+        return Computed(table, board, curves, overall(table))
+    return Computed(table, unranked(board), curves, overall(table.iloc[:0]))
 
 
 def _ranks(results: Path) -> bool:
@@ -73,8 +75,13 @@ def _ranks(results: Path) -> bool:
     return not (results / "config.json").is_file() or config.load_resolved(results, installed=False).ranking
 
 
+def csvs(made: Computed) -> dict[str, str]:
+    """The files that the runs give to the same bytes, by name."""
+    return {"leaderboard.csv": to_csv(made.board), "overall.csv": to_csv(made.overall)}
+
+
 def to_csv(board: pd.DataFrame) -> str:
-    """The leaderboard as CSV: floats with eight significant digits, empty where there is no number.
+    """A leaderboard as CSV: floats with eight significant digits, empty where there is no number.
 
     One column pair per (task, metric) of any dataset; a dataset leaves those of the others empty.
     """

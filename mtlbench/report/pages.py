@@ -19,6 +19,7 @@ from mtlbench.analysis.load import Run
 from mtlbench.arena import GROUP, Arena, slug
 from mtlbench.errors import InputError
 from mtlbench.report import audits, formula, trials
+from mtlbench.report.appendix import varying
 from mtlbench.report.columns import Row, present
 from mtlbench.report.svg import inline, natural_width
 from mtlbench.report.tables import Table, across_arenas, of_label
@@ -75,7 +76,7 @@ class MethodPage:
     label: str
     about: dict[str, Any] | None
     text: Markup
-    options: dict[str, Any]
+    options: list[tuple[str, list[str]]]
     passes: list[tuple[str, float]]
     broken: list[Run]
     results: Table
@@ -143,23 +144,25 @@ def of_methods(records: list[Run], board: pd.DataFrame, tried: pd.DataFrame) -> 
 
 
 def _method(label: str, runs: list[Run], rows: list[Row], tried: pd.DataFrame | None) -> MethodPage:
-    options: dict[str, Any] = {}
-    for run in runs:
-        options |= run.options
-        if rate := run.configuration.get("step_size_adapter"):
-            options["step_size_adapter"] = rate
     about, text = _about(runs[0].method)
     return MethodPage(
         label=label,
         about=about,
         text=text,
-        options=options,
+        options=varying((run.arena.title, _options(run)) for run in runs),
         passes=sorted({(run.dataset, run.backward_passes) for run in runs if run.backward_passes is not None}),
         broken=[run for run in runs if run.status != "done"],
         results=of_label(label, rows),
         audit=across_arenas(f"Audit of {label}", present(audits.COLUMNS, rows), rows),
         trials=None if tried is None else trials.of_label(label, tried),
     )
+
+
+def _options(run: Run) -> dict[str, Any]:
+    """What the run's method was run with; its seed is the run's."""
+    rate = run.configuration.get("step_size_adapter")
+    options = run.options | ({"step_size_adapter": rate} if rate else {})
+    return {name: value for name, value in options.items() if name != "seed"}
 
 
 def _about(name: str) -> tuple[dict[str, Any] | None, Markup]:

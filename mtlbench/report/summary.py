@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, differences, is_ranked
+from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, alike, is_ranked
 from mtlbench.analysis.statistics import Interval
 from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import fixed, listing, number, plural, with_interval
@@ -75,8 +75,7 @@ def _of_arena(runs: pd.DataFrame, board: pd.DataFrame) -> list[str]:
         if leader["seeds"] < 2:
             said.append("One seed gives no interval, so no two methods can be told apart here.")
         else:
-            same = _like(str(leader["label"]), runs, whole)
-            said += _against_leader(str(leader["label"]), same, whole)
+            said += _against_leader(str(leader["label"]), runs, whole)
             # The survivors of a method that breaks support no claim; its broken runs are told below.
             said += _against_equal(whole)
     said += _gaps(methods)
@@ -108,22 +107,18 @@ def _leader(row: pd.Series) -> str:
     return text + "."
 
 
-def _like(leader: str, runs: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``whole`` that cannot be told apart from ``leader``."""
-    against = differences(runs, leader)
-    same = {label for label, gap in against.items() if gap.n > 1 and not gap.excludes_zero}
-    return whole[whole["label"].isin(same)]
-
-
-def _against_leader(leader: str, same: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
-    if same.empty:
+def _against_leader(leader: str, runs: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
+    same, unknown = alike(runs, leader, whole["label"])
+    if not same:
         return (
             [f"Every other method that ended all its runs is worse than {leader} beyond its interval."]
             if len(whole) > 1
             else []
         )
-    said = [f"Not to be told apart from {leader}: {_some(list(same['label']))}."]
-    both = whole[whole["label"].isin({leader, *same["label"]})]
+    said = [f"Not to be told apart from {leader}: {_some(same)}."]
+    if unknown:
+        said.append(f"Fewer than two seeds in common with {leader} give no interval: {_some(unknown)}.")
+    both = whole[whole["label"].isin({leader, *same})]
     both = both.dropna(subset="times_equal") if "times_equal" in both else both[:0]
     if len(both) > 1:
         cheapest = both.loc[both["times_equal"].idxmin()]

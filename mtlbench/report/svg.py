@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed
 from mtlbench.report.style import GRID, INK, PAPER
 
 _SHAPES = {
@@ -46,15 +46,16 @@ def inline(path: Path, prefix: str, title: str) -> Markup:
 
     What does not draw (scripts, event handlers, style sheets, links that leave the file) is left out, since
     a results folder may come from somebody else; so is what has no effect. Every id gets ``prefix``. Raises
-    :class:`~mtlbench.errors.InputError` when the file is not a whole SVG.
+    :class:`~mtlbench.errors.CheckFailed` when the file is not a whole SVG.
     """
     try:
-        root = ElementTree.fromstring(path.read_bytes())
-    except ElementTree.ParseError as error:
-        raise InputError(f"{path} is cut off or is not an SVG picture: {error}") from None
+        text = path.read_text(encoding="utf-8")
+        root = ElementTree.fromstring(text)
+    except (UnicodeDecodeError, ElementTree.ParseError) as error:
+        raise CheckFailed(f"{path} is cut off or is not an SVG picture: {error}") from None
     if _local(root.tag) != "svg":
-        raise InputError(f"{path} is not an SVG picture: its root is {_local(root.tag)!r}")
-    _clean(root, prefix, set(re.findall(r"#([\w.:-]+)", path.read_text(encoding="utf-8"))))
+        raise CheckFailed(f"{path} is not an SVG picture: its root is {_local(root.tag)!r}")
+    _clean(root, prefix, set(re.findall(r"#([\w.:-]+)", text)))
     _share_styles(root, prefix)
     for size in ("width", "height"):
         root.attrib.pop(size, None)  # the page decides the size; the viewBox keeps the shape

@@ -60,24 +60,33 @@ def with_costs(
 ) -> pd.DataFrame:
     """``board`` with the columns of ``cost.csv`` and ``times_equal``, the time of a step over equal weighting's.
 
-    ``curved``: the runs' table and their learning curves, for cost beside quality.
+    ``curved``: the runs' table and their learning curves, for cost beside quality; the final slope needs no cost.
     """
-    if cost is None:
-        return board
+    seconds = None
+    if cost is not None:
+        board = _spent(board, cost)
+        seconds = cost.set_index([*COST_GROUP, "label"])["seconds_per_step_median"]
+    return board if curved is None else _beside_quality(board, seconds, *curved)
+
+
+def _spent(board: pd.DataFrame, cost: pd.DataFrame) -> pd.DataFrame:
     keys = [*COST_GROUP, "label"]
     equal = cost[cost["label"] == EQUAL].set_index(COST_GROUP)["seconds_per_step_median"].rename("equal_seconds")
     spent = cost[[*keys, *(name for name in SPENT if name in cost)]].join(equal, on=COST_GROUP)
     spent["times_equal"] = spent["seconds_per_step_median"] / spent.pop("equal_seconds")
-    board = board.merge(spent, how="left", on=keys)
-    return board if curved is None else _beside_quality(board, cost, *curved)
+    return board.merge(spent, how="left", on=keys)
 
 
-def _beside_quality(board: pd.DataFrame, cost: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """Add what :mod:`mtlbench.analysis.cost_quality` makes of the learning curves, and ``time_to_equal``."""
-    seconds = cost.set_index([*COST_GROUP, "label"])["seconds_per_step_median"]
+def _beside_quality(
+    board: pd.DataFrame, seconds: pd.Series | None, table: pd.DataFrame, curves: pd.DataFrame
+) -> pd.DataFrame:
+    """Add what :mod:`mtlbench.analysis.cost_quality` makes of the learning curves, and with costs ``time_to_equal``."""
     found = cost_quality.summary(cost_quality.validation_delta_m(table, curves), seconds)
+    board = board.merge(found, how="left", on=[*GROUP, "label"])
+    if seconds is None:
+        return board
     equal = found[found["label"] == EQUAL].set_index(GROUP)["epochs_at_equal_time"].rename("equal_epochs")
-    board = board.merge(found, how="left", on=[*GROUP, "label"]).join(equal, on=GROUP)
+    board = board.join(equal, on=GROUP)
     board["time_to_equal"] = board["epochs_to_equal"] * board["times_equal"] / board.pop("equal_epochs")
     return board
 

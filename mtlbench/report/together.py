@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from mtlbench.analysis.coverage import published
-from mtlbench.analysis.overall import TOGETHER, overall
+from mtlbench.analysis.overall import TOGETHER
 from mtlbench.analysis.robust import FEWEST
 from mtlbench.arena import Arena
 from mtlbench.report.columns import SAME, Column, Entry, known, of_method
-from mtlbench.report.format import fixed, number, with_interval
+from mtlbench.report.format import fixed, number, tex, with_interval
 from mtlbench.report.tables import Table
 
 DELTA_M = "delta_m."
@@ -38,11 +38,8 @@ COLUMNS = {
 }
 
 
-def tables(runs: pd.DataFrame) -> list[Table]:
-    """One :class:`~mtlbench.report.tables.Table` per (track, setting) of the runs with two datasets or more."""
-    board = overall(runs)
-    if board.empty:
-        return []
+def tables(board: pd.DataFrame) -> list[Table]:
+    """One :class:`~mtlbench.report.tables.Table` per (track, setting) of :func:`mtlbench.analysis.overall`."""
     return [
         _table(track, setting, part.dropna(axis=1, how="all"))
         for (track, setting), part in board.groupby(TOGETHER, sort=True)
@@ -55,8 +52,8 @@ def _table(track: str, setting: str, board: pd.DataFrame) -> Table:
     columns = [Column("method", "Methods that ran on all datasets; those with broken runs are last.", "method")]
     columns += shown.values()
     for name in each:
-        title = f"Δm {name.removeprefix(DELTA_M)}"
-        columns.append(Column(title, "Mean of Δm on this dataset.", title.replace("Δm", r"$\Delta_m$"), "%"))
+        title = name.removeprefix(DELTA_M)
+        columns.append(Column(f"Δm {title}", "Mean of Δm on this dataset.", rf"$\Delta_m$ {tex(title)}", "%"))
     columns.append(Column("broken", "Runs that diverged or failed.", "broken"))
     rows = []
     for row in board.to_dict("records"):
@@ -64,7 +61,7 @@ def _table(track: str, setting: str, board: pd.DataFrame) -> Table:
         broken = int(row["broken"])
         last = Entry(f"{broken}/{row['runs']}", broken, "broken" if broken else "")
         rows.append([of_method(row["label"]), *entries, last])
-    title = Arena("all datasets", "hard_sharing", track, setting).title
+    title = Arena("Over all datasets", "hard_sharing", track, setting).title
     return Table(None, columns, rows, _notes(board), title)
 
 

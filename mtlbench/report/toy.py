@@ -31,7 +31,7 @@ from matplotlib.lines import Line2D
 
 from mtlbench import config
 from mtlbench.analysis.leaderboard import SINGLE_TASK
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed
 from mtlbench.files import write_atomically
 from mtlbench.report import style
 from mtlbench.report.parallel import Job
@@ -124,7 +124,7 @@ def keep(results: Path) -> None:
 def picture(results: Path) -> Job:
     """What draws the paths in ``toy.json``, computed first where it is missing, into ``plots/toy``.
 
-    Raises :class:`~mtlbench.errors.InputError` where the file is cut.
+    Raises :class:`~mtlbench.errors.CheckFailed` where the file is cut.
     """
     kept = results / "toy.json"
     if not kept.exists():
@@ -132,7 +132,7 @@ def picture(results: Path) -> Job:
     try:
         found = json.loads(kept.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{kept} is cut or is not JSON: delete it, and it is made again") from error
+        raise CheckFailed(f"{kept} is cut off or is not JSON: delete it, and it is made again") from error
     return partial(style.picture, results / "plots", "toy", draw, found)
 
 

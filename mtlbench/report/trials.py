@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mtlbench.analysis import budget
+from mtlbench.analysis.leaderboard import SINGLE_TASK
 from mtlbench.arena import GROUP, Arena
 from mtlbench.report.columns import Column, Entry, count, known, of_arena
 from mtlbench.report.format import number
@@ -24,6 +25,14 @@ from mtlbench.report.tables import ARENA, Table
 
 Edges = dict[Arena, dict[str, str]]
 
+SCORE = Column("validation Δm", "Δm against single-task networks on the validation split; lower is better.", "", "%")
+OWN_MEDIAN = Column(
+    "against the median of its trials",
+    "Mean change against the median of these trials, metric by metric, on the validation split; lower is better.",
+    "",
+    "%",
+)
+
 COLUMNS = [
     ARENA,
     Column("trial", "Trials of the same number have the same learning rate and weight decay for every method.", ""),
@@ -31,7 +40,7 @@ COLUMNS = [
     Column("weight decay", "", ""),
     Column("own parameters", "The method's own parameters, as drawn.", ""),
     Column("seeds", "How many seeds the score is over.", ""),
-    Column("validation Δm", "Δm against single-task networks on the validation split; lower is better.", "", "%"),
+    SCORE,
     Column("choice", "The trial that was chosen, and whether it lies at the edge of the range searched.", ""),
 ]
 
@@ -90,7 +99,8 @@ def of_label(label: str, trials: pd.DataFrame) -> Table:
     rows = [
         [replace(row[0], link="") if i and rows[i - 1][0] == row[0] else row[0], *row[1:]] for i, row in enumerate(rows)
     ]
-    return Table(None, COLUMNS, rows, name=f"Trials of {label}")
+    columns = [OWN_MEDIAN if label == SINGLE_TASK and column is SCORE else column for column in COLUMNS]
+    return Table(None, columns, rows, name=f"Trials of {label}")
 
 
 def _row(row: dict[str, Any]) -> list[Entry]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mtlbench.analysis import load
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed, InputError
+from mtlbench.report.tables import COST_COLUMNS, costs
 
 METRICS = {"a": {"mse": {"higher_is_better": False, "unit": "m"}, "mae": {"higher_is_better": False, "unit": "m"}}}
 
@@ -74,7 +76,8 @@ def _change(**changes: Any) -> Any:
     [
         (_cut, "is cut off or is not JSON"),
         (lambda path: path.write_text("[1]"), "not a JSON object"),
-        (lambda path: path.write_bytes(b"\xff\xfe"), "cannot be read"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "is cut off or is not JSON"),
+        (lambda path: path.write_bytes('{"label": "é'.encode()[:-1]), "is cut off or is not JSON"),
         (_change(complete=False), "its mark of completeness is missing"),
         (_change(status="running"), "status: "),
         (_change(test={"a": {"mse": "low"}}), "test.a.mse: "),
@@ -90,6 +93,37 @@ def test_a_file_that_is_not_a_whole_run_is_named(tmp_path: Path, damage: Any, se
     assert str(path) in str(caught.value)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [_cut, lambda path: path.write_bytes(b'"\xc3'), _change(complete=False)])
+def test_a_file_that_is_cut_or_half_written_fails_the_check(tmp_path: Path, damage: Any) -> None:
+    path = write(tmp_path, "mgda", 0)
+    damage(path)
+    with pytest.raises(CheckFailed, match=rf"^{re.escape(str(path))} is (cut off|half-written) or [^\n]+$"):
+        load.runs(tmp_path)
+
+
+def test_names_that_look_like_numbers_or_like_nothing_stay_names(tmp_path: Path) -> None:
+    names = ["0", "01", "NA", "True"]
+    scores = {name: {"nan": float(number)} for number, name in enumerate(names)}
+    metrics = {name: {"nan": {"higher_is_better": False}} for name in names}
+    audit = {"interval": 10, "steps": 1}
+    for seed in (0, 1):
+        run = write(tmp_path, "1", seed, test=scores, validation=scores, metrics=metrics, audit=audit)
+        curve = "".join(f"1,validation,{name},nan,{'' if name == 'NA' else 0.5}\n" for name in names)
+        run.with_name("curves.csv").write_text(f"epoch,split,task,metric,value\n{curve}")
+        run.with_name("audit.csv").write_text(",".join(load.AUDIT_COLUMNS) + "\n0,1,0.5,0,0,,0\n")
+    records = load.read(tmp_path)
+    curves, audits = load.curves(records), load.audits(records)
+    assert curves["task"].tolist() == names * 2
+    assert set(curves["metric"]) == {"nan"}
+    assert curves["value"].isna().tolist() == [name == "NA" for name in names] * 2
+    assert audits["conflict"].tolist() == [0.5, 0.5]
+    assert audits["relative_gap"].isna().all()
+    (tmp_path / "cost.csv").write_text(",".join(COST_COLUMNS) + "\nNA,hard_sharing,,1,0.25,3\n")
+    cost = costs(tmp_path)
+    assert cost is not None
+    assert cost.to_numpy().tolist() == [["NA", "hard_sharing", "", "1", 0.25, 3]]
 
 
 def test_the_same_run_twice_and_mixed_parameters_are_refused(tmp_path: Path) -> None:

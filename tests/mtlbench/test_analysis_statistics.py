@@ -8,7 +8,7 @@ import pytest
 from made_up_scores import benchmark, scores
 from scipy import stats
 
-from mtlbench.analysis import delta_m, differences, leaderboard, mean_rank, overall, paired_t_interval, ranks
+from mtlbench.analysis import delta_m, differences, leaderboard, overall, paired_t_interval, ranks
 from mtlbench.analysis.statistics import change, directions, wide
 
 
@@ -104,20 +104,8 @@ class TestRanks:
 
     def test_only_seeds_that_all_have_run_count(self) -> None:
         table = pd.concat([scores({("a", "mse"): [1.0, 9.0]}, "x"), scores({("a", "mse"): [2.0]}, "y")])
-        assert mean_rank(table).to_dict() == {"x": 1, "y": 2}
-
-    def test_every_task_of_every_dataset_counts_the_same(self) -> None:
-        table = pd.concat(
-            [
-                scores({("a", "mse"): [1.0] * 3, ("b", "mse"): [1.0] * 3}, "x", "d"),
-                scores({("a", "mse"): [2.0] * 3, ("b", "mse"): [2.0] * 3}, "y", "d"),
-                scores({("c", "mse"): [5.0]}, "x", "e"),
-                scores({("c", "mse"): [1.0]}, "y", "e"),
-                scores({("c", "mse"): [3.0]}, "only_here", "e"),
-            ]
-        )
-        # On e: y 1, only_here 2, x 3. A method that is missing from d has no mean rank.
-        assert mean_rank(table).to_dict() == pytest.approx({"x": 5 / 3, "y": 5 / 3})
+        found = ranks(table)
+        assert found[["label", "seed", "rank"]].to_numpy().tolist() == [["x", 0, 1.0], ["y", 0, 2.0]]
 
 
 class TestLeaderboard:

@@ -16,7 +16,7 @@ from made_up import DATASETS, METHODS, build_results
 
 from mtlbench import analysis
 from mtlbench.analysis import load
-from mtlbench.errors import InputError
+from mtlbench.errors import CheckFailed
 from mtlbench.publication import manifest
 from mtlbench.report import build, html, leaderboard, story
 
@@ -113,6 +113,22 @@ class TestTables:
         leaderboard.write(turned)
         assert (turned / "leaderboard.csv").read_bytes() == (results / "leaderboard.csv").read_bytes()
 
+    def test_all_datasets_together_stand_first_in_every_format(self, results: Path) -> None:
+        together = pd.read_csv(results / "overall.csv")
+        assert set(together["label"]) == set(METHODS) - {"single_task"}
+        assert together.set_index("label").loc["mgda", "delta_m"] == pytest.approx(-4, abs=0.7)
+        for kind in ("md", "tex", "html"):
+            text = (results / f"leaderboard.{kind}").read_text()
+            assert 0 < text.index("Over all datasets") < text.index("single_task")
+        assert (results / "leaderboard.html").read_text().count('class="home"') == len(DATASETS)
+
+    def test_a_single_dataset_has_no_table_over_all(self, tmp_path: Path) -> None:
+        folder = build_results(tmp_path / "one")
+        shutil.rmtree(folder / "runs" / "scales")
+        leaderboard.write(folder)
+        assert (folder / "overall.csv").read_text() == "track,setting,label\n"
+        assert "Over all datasets" not in (folder / "leaderboard.md").read_text()
+
     def test_names_are_escaped(self, results: Path) -> None:
         assert "&lt;script&gt;alert" in (results / "leaderboard.md").read_text()
         assert r"\textless{}script\textgreater{}alert" in (results / "leaderboard.tex").read_text()
@@ -120,12 +136,12 @@ class TestTables:
 
     def test_latex_uses_booktabs_and_as_many_cells_as_columns(self, results: Path) -> None:
         tables = (results / "leaderboard.tex").read_text().split(r"\begin{tabular}{")[1:]
-        assert len(tables) == len(DATASETS)
-        for table in tables:
+        assert len(tables) == 1 + len(DATASETS)
+        for table, rows_wanted in zip(tables, (len(METHODS) - 1, *[len(METHODS)] * len(DATASETS)), strict=True):
             columns = len(table[: table.index("}")])
             rows = [line for line in table.splitlines() if line.endswith(r"\\")]
             assert r"\toprule" in table
-            assert len(rows) == 1 + len(METHODS)
+            assert len(rows) == 1 + rows_wanted
             assert {line.count(" & ") + 1 for line in rows} == {columns}
 
     @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
@@ -211,6 +227,8 @@ class TestPage:
         text = write_page(fresh)
         assert "The solvers were not validated for this report" in text
         assert "6.00 ms" not in text
+        assert "final slope" in text
+        assert "time to equal" not in text
 
     def test_broken_promise_is_named(self, fresh: Path) -> None:
         path = fresh / "solvers" / "verdict.json"
@@ -222,17 +240,20 @@ class TestPage:
         assert "a solver broke a promise" in text
         assert "exact, theory bound: gap 3 on gaussian-8" in text
 
-    @pytest.mark.parametrize("name", ["solvers/verdict.json", "plots/evil.svg", "cost.csv"])
-    def test_cut_file_is_one_sentence_naming_it(self, fresh: Path, name: str) -> None:
-        (fresh / name).write_text("<svg" if name.endswith("svg") else '{"passed"')
-        with pytest.raises(InputError, match=re.escape(name)):
+    @pytest.mark.parametrize("text", ['{"passed"', "<svg>\xe9</svg>"])
+    @pytest.mark.parametrize("name", ["solvers/verdict.json", "plots/evil.svg", "cost.csv", "run.time.json"])
+    def test_cut_file_is_one_sentence_naming_it(self, fresh: Path, name: str, text: str) -> None:
+        path = next(fresh.rglob(Path(name).name), fresh / name)
+        path.write_bytes(text.encode("latin-1"))
+        with pytest.raises(CheckFailed, match=rf"^{re.escape(str(path))} is [^\n]+$"):
             write_page(fresh)
 
 
 class TestFiles:
     def test_pictures_and_page_repeat_to_the_byte(self, results: Path, fresh: Path) -> None:
-        shutil.rmtree(fresh / "plots")
+        (fresh / "plots" / "curves-no_longer_there.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
         build.write(fresh)
+        assert len(list((fresh / "plots").iterdir())) == len(list((results / "plots").iterdir()))
         for path in sorted((results / "plots").iterdir()):
             assert (fresh / "plots" / path.name).read_bytes() == path.read_bytes(), path.name
         assert (fresh / "report.html").read_bytes() == (results / "report.html").read_bytes()

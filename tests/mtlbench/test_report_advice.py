@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from made_up import build_results
+from made_up_scores import benchmark
 
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard
-from mtlbench.report import advice, tables
+from mtlbench.arena import Arena
+from mtlbench.report import advice, summary, tables
 
 pytestmark = pytest.mark.xdist_group("report")
 
@@ -38,6 +40,23 @@ def test_what_cannot_be_told_apart_stands_together(tmp_path_factory: pytest.Temp
     page = "\n".join(advice.page(build_results(tmp_path_factory.mktemp("alike"), effects)))
     assert "Not to be told from it over these seeds" in page
     assert "worse than equal" not in page
+
+
+def test_one_seed_in_common_tells_nothing_apart() -> None:
+    table = benchmark()
+    one = table[(table["label"] != "bad") | (table["seed"] == 0)]
+    arena = Arena("d", "hard_sharing")
+    own, board = arena.among(one), arena.among(leaderboard(one))
+    said = summary.sentences(own, board)[0][1]
+    assert "Not to be told apart from good: bad." in said
+    assert "Fewer than two seeds in common with good give no interval: bad." in said
+    lines = list(advice._dataset("d", board, own, None))
+    assert "- Not to be told from it over these seeds: `bad`." in lines
+    alone = "- Fewer than two seeds in common with it, so there is no interval and nothing can be told: `bad`."
+    assert alone in lines
+    assert not any("worse than equal" in line for line in lines)
+    whole = summary.sentences(arena.among(table), arena.among(leaderboard(table)))[0][1]
+    assert "Every other method that ended all its runs is worse than good beyond its interval." in whole
 
 
 def test_without_a_reference_nothing_is_said(tmp_path_factory: pytest.TempPathFactory) -> None:

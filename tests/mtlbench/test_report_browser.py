@@ -197,14 +197,28 @@ def test_pictures_and_text_follow_dark_mode(page: Page) -> None:
 
 
 def test_paper_has_every_page_and_nothing_folded(page: Page) -> None:
+    page.tab.get_by_label("Methods that contain").fill("mgda")
+    page.tab.get_by_role("combobox", name="Dataset").select_option("scales")
     page.go("#/method/mgda")
     page.tab.emulate_media(media="print")
     page.tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.tab.locator("[hidden]").count() == 0
+    assert len(page.names(BOARD)) == 60
+    assert page.tab.locator(f"{BOARD} th", has_text=re.compile("^memory")).is_visible()
     assert page.tab.locator("section:visible").count() == page.tab.locator("section").count()
     assert page.tab.locator("details:not([open])").count() == 0
     assert not page.tab.locator("nav").is_visible()
     page.tab.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.tab.locator("section.page:visible").count() == 1
+    page.go("#leaderboard")
+    assert not page.tab.locator(BOARD).is_visible()
+    assert page.names("#leaderboard-scales-hard_sharing > .arena > .scroll") == ["mgda", "mgda(solver=frank_wolfe)"]
+
+
+def test_a_broken_address_leads_to_the_report(page: Page) -> None:
+    page.go("#/method/%E0%A4")
+    page.tab.reload()
+    assert page.tab.locator("#summary").is_visible()
 
 
 def test_without_scripts_everything_is_there(browser: playwright.Browser, report: Path) -> None:

@@ -18,7 +18,7 @@ from mtlbench.arena import Arena
 from mtlbench.methods.method import Method
 from mtlbench.report import appendix, bars, formula, pages, plots, style, summary, tables
 from mtlbench.report.columns import Column, Entry, entries, interval, present
-from mtlbench.report.trials import edges
+from mtlbench.report.trials import edges, of_label
 
 pytestmark = pytest.mark.xdist_group("report")
 
@@ -35,6 +35,16 @@ class TestTrials:
         found = budget.curves(pd.DataFrame(rows, columns=["label", "status", "score"]))
         assert found["label"].tolist() == ["a", "a", "b"]
         assert found["score"].tolist() == [5.0, 1.0, 9.0]
+
+    def test_the_reference_has_a_scale_of_its_own(self) -> None:
+        rows = [("a", "done", 1.0), ("a", "diverged", np.nan), ("b", "done", 2.0), ("single_task", "done", 900.0)]
+        found = budget.curves(pd.DataFrame(rows, columns=["label", "status", "score"]))
+        assert found["label"].tolist() == ["a", "a", "b"]
+        assert found["score"].tolist() == [1.5, 1.0, 2.0]
+        tried = pd.DataFrame(columns=load.TRIAL_COLUMNS)
+        own, others = ({column.title for column in of_label(label, tried).columns} for label in ("single_task", "a"))
+        assert own ^ others == {"against the median of its trials", "validation Δm"}
+        assert "validation Δm" in others
 
     def test_the_edge_is_told_in_the_table_and_in_words(self, tmp_path: Path) -> None:
         folder = build_results(tmp_path / "r", {"single_task": 0.0, "equal": 0.05, "mgda": -0.04}, seeds=(0, 1))
@@ -56,10 +66,11 @@ class TestColumns:
             {"label": "a", "method": "a", "done": 2, "runs": 2, "score": 0.5},
             {"label": "b", "method": "b", "done": 2, "runs": 2, "score": 0.4},
             {"label": "c", "method": "c", "done": 1, "runs": 2, "score": 0.2},
+            {"label": "tied", "method": "tied", "done": 1, "runs": 2, "score": 0.4},
         ]
         wanted = [Column("s", "", "", "", "score", best="lowest"), Column("t", "", "", "", "elsewhere")]
         (column,) = present(wanted, rows)
-        assert [cell.kind for (cell,) in entries(rows, [column])] == ["", "", "best", ""]
+        assert [cell.kind for (cell,) in entries(rows, [column])] == ["", "", "best", "", ""]
 
     def test_bars_lie_where_the_intervals_do(self) -> None:
         column = Column("s", "", "")
@@ -127,6 +138,18 @@ def test_pictures_of_sixty_methods_name_the_leading_ones_and_count_the_others(tm
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [*shown, "52 other methods"]
     assert len(rows.get_yticks()) == plots.ROWS
     assert rows.get_title(loc="left") == "digits (24 of 60 methods)"
+
+
+def test_options_that_differ_say_where_each_holds(tmp_path: Path) -> None:
+    folder = build_results(tmp_path / "r", {"equal": 0.05}, seeds=(0, 1))
+    for path in folder.rglob("run.json"):
+        run = json.loads(path.read_text())
+        alpha = 0.5 if run["dataset"] == "digits" else 2.0
+        run["options"] = {"alpha": alpha, "level": "shared", "seed": run["seed"]}
+        path.write_text(json.dumps(run))
+    records = load.read(folder)
+    (page,) = pages.of_methods(records, leaderboard(load.table(records)), trials(folder))
+    assert page.options == [("alpha", ["0.5 (digits)", "2.0 (scales)"]), ("level", ["shared"])]
 
 
 def test_the_appendix_has_every_digest(tmp_path: Path) -> None:

@@ -7,8 +7,13 @@ import pandas as pd
 from made_up_scores import benchmark, broke
 
 from mtlbench.analysis import load
-from mtlbench.report import comparison
-from mtlbench.report.together import tables
+from mtlbench.analysis.overall import overall, pool
+from mtlbench.report import comparison, together
+from mtlbench.report.tables import Table
+
+
+def tables(runs: pd.DataFrame) -> list[Table]:
+    return together.tables(overall(runs))
 
 
 def cells(table, label):
@@ -19,7 +24,7 @@ def cells(table, label):
 def test_one_table_per_track_with_marks_and_broken_runs():
     table = broke(benchmark(), "good", 1, "e")
     default, tuned = tables(pd.concat([table, benchmark(1).assign(track="tuned")]))
-    assert (default.title, tuned.title) == ("all datasets", "all datasets, tuned")
+    assert (default.title, tuned.title) == ("Over all datasets", "Over all datasets, tuned")
     same, good = cells(default, "same")["Δm − equal"], cells(default, "good")
     assert same.text.startswith("≈")
     assert same.low < 0 < same.high
@@ -51,8 +56,29 @@ def test_the_interval_of_the_iqm_stands_beside_its_coverage_and_only_from_five_d
     assert cells(many, "good")["IQM"].low is not None
 
 
+def test_titles_of_datasets_are_safe_in_latex():
+    table = benchmark().replace({"dataset": {"d": "a_b & 100%"}})
+    (shown,) = tables(table)
+    assert [column.tex for column in shown.columns[-3:-1]] == [r"$\Delta_m$ a\_b \& 100\%", r"$\Delta_m$ e"]
+
+
 def test_one_dataset_has_no_table_over_all():
     assert tables(benchmark()[lambda table: table["dataset"] == "d"]) == []
+
+
+def test_without_a_single_change_there_is_no_profile_and_the_ranks_stand(tmp_path):
+    table = benchmark()
+    comparison.write(tmp_path, table[table["label"] != "single_task"])
+    assert {path.stem for path in tmp_path.iterdir()} == {"comparison_ranks"}
+
+
+def test_the_legend_of_the_profile_has_the_methods_of_all_panels():
+    tuned = benchmark(1).assign(track="tuned").replace({"label": {"good": "tuned only"}})
+    pools = [(track, pool(part)) for track, part in pd.concat([benchmark(), tuned]).groupby("track")]
+    figure = comparison.profiles(pools)
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named[:2] == ["single_task", "equal"]
+    assert set(named[2:]) == {"good", "tuned only", "same", "bad"}
 
 
 def test_two_datasets_have_a_profile_and_a_diagram_one_has_none(tmp_path):

@@ -21,7 +21,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bundle_is_verified_and_trained_again(mtlbench, bundle, tmp_path):
     checked = mtlbench("verify", str(bundle), str(bundle.parent))
     assert checked.returncode == 0, checked.stderr
-    assert checked.stdout.count("leaderboard.csv comes out of them to the same bytes") == 2
+    assert checked.stdout.count("leaderboard.csv and overall.csv come out of them to the same bytes") == 2
     fingerprints = re.findall(r"sha256 is ([0-9a-f]{64})", checked.stdout)
     assert len(fingerprints) == 2
     assert len(set(fingerprints)) == 1

@@ -4,6 +4,7 @@
 for (const table of document.querySelectorAll("table.board")) makeSortable(table);
 for (const chapter of document.querySelectorAll(".tools")) makeTools(chapter);
 const report = document.getElementById("report");
+makePrintable(); // before the pages: what it hides again after printing, they look over
 if (report) makePages();
 
 function makeSortable(table) {
@@ -148,7 +149,7 @@ function makePages() {
     }
   }
   function show() {
-    const id = decodeURIComponent(location.hash.slice(1));
+    const id = decoded(location.hash.slice(1));
     const page = pages.find((one) => one.id === id);
     giveBack();
     for (const one of pages) one.hidden = one !== page;
@@ -176,16 +177,30 @@ function makePages() {
     document.getElementById("content").focus();
   });
 
-  // On paper is everything: all pages, everything unfolded.
-  let folded = [];
+  addEventListener("beforeprint", giveBack);
+  addEventListener("afterprint", show);
+}
+
+// An address that somebody cut in the middle of an escape is taken as it stands.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+// On paper is everything: all pages, rows and columns, everything unfolded.
+function makePrintable() {
+  let hidden = [], folded = [];
   addEventListener("beforeprint", () => {
-    giveBack();
-    for (const one of [report, ...pages]) one.hidden = false;
+    hidden = [...document.querySelectorAll("[hidden]")];
     folded = [...document.querySelectorAll("details:not([open])")];
+    for (const one of hidden) one.hidden = false;
     for (const one of folded) one.open = true;
   });
   addEventListener("afterprint", () => {
+    for (const one of hidden) one.hidden = true;
     for (const one of folded) one.open = false;
-    show();
   });
 }
