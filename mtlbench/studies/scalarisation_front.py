@@ -236,8 +236,8 @@ STUDY = Study(
     caption=(
         "Left: every run at its first and last task's test metric, better to the top and right; the grey line is what "
         "the fixed weights attain in half of the seeds, the thin black one the true front where it is known. Right: "
-        "how far beyond the front of the fixed weights each method lies, with 95 % intervals, paired by seed; dotted: what "
-        "the gaps of the grid are worth."
+        "how far beyond the front of the fixed weights each method lies, with 95 % intervals, paired by seed; dotted: "
+        "what the gaps of the grid are worth."
     ),
     columns=COLUMNS,
     measure=measure,
