@@ -101,7 +101,7 @@ def of_arena(
     frame["x"], frame["y"] = scores.iloc[:, 0].to_numpy(), scores.iloc[:, -1].to_numpy()
     costs = (scores.to_numpy() * sign - low) / side
     parts = [
-        pd.concat([own, _of_seed(costs[own.index], own["kind"].to_numpy() != METHOD, truth)], axis=1)
+        pd.concat([own, _of_seed(costs[own.index], own["kind"] != METHOD, truth)], axis=1)
         for _, own in frame.groupby("seed")
     ]
     if truth is not None:
@@ -119,13 +119,13 @@ def _box(costs: pd.DataFrame) -> tuple[Array, Array]:
     return low, np.where(side > 0, side, 1.0)
 
 
-def _of_seed(costs: Array, grid: np.ndarray, truth: Array | None) -> pd.DataFrame:
-    """The places of the rows of one seed; one that belongs to the grid stands against the rest of it."""
-    places = []
-    for index, own in enumerate(costs):
-        rest = costs[grid & (np.arange(len(costs)) != index)]
+def _of_seed(costs: Array, fixed: pd.Series, truth: Array | None) -> pd.DataFrame:
+    """The places of the rows of one seed, ``fixed`` those of the grid, which stand against the rest of it."""
+    places, grid = [], fixed.to_numpy()
+    for position, own in enumerate(costs):
+        rest = costs[grid & (np.arange(len(costs)) != position)]
         places.append((*place(rest, own), np.nan if truth is None else place(truth, own)[0]))
-    found = pd.DataFrame(places, columns=list(PLACES))
+    found = pd.DataFrame(places, columns=list(PLACES), index=fixed.index)
     return found.assign(**{GRID: volume(costs[grid]), EVERYTHING: volume(costs), TRUE: np.nan})
 
 
