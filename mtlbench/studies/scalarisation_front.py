@@ -33,7 +33,7 @@ from mtlbench.analysis import leaderboard, load
 from mtlbench.analysis.intervals import Array, paired_t
 from mtlbench.analysis.load import Run
 from mtlbench.arena import GROUP, Arena
-from mtlbench.report.format import listing, number, with_interval
+from mtlbench.report.format import listing, number, plural, with_interval
 from mtlbench.sections import SINGLE_TASK
 from mtlbench.studies import _front_picture
 from mtlbench.studies._front_picture import END, FIXED, METHOD, TRUTH
@@ -184,7 +184,7 @@ def findings(found: pd.DataFrame) -> list[str]:
         beyond, behind = (methods[sign * methods["beyond_front"] > half]["label"] for sign in (1, -1))
         more = methods[methods["beyond_front"] - half > max(gap, 0)]["label"]
         said.append(
-            f"{dataset}: of {len(methods)} methods {_named(beyond)} beyond the front of "
+            f"{dataset}: of {plural(len(methods), 'method')} {_named(beyond)} beyond the front of "
             f"{int((part['fixed'] == 1).sum())} fixed weights, {_named(behind)} behind it, by more than the 95 % "
             f"interval; {_named(more)} beyond it by more than its gaps are worth ({number(gap, 2)} %)."
         )

@@ -156,12 +156,12 @@ def test_the_true_front_of_a_tug_of_war_is_reached_by_fixed_weights_only_if_conv
 @pytest.mark.parametrize(("count", "rho", "width"), [(3, -0.25, 1), (3, 0.3, 1), (4, -0.2, 2)])
 def test_the_true_front_of_the_bottleneck_holds_what_fixed_weights_reach_and_the_balanced_loss(count, rho, width):
     dataset = tasks.get("linear_bottleneck", tasks=count, relatedness=rho, width=width)
-    true = dataset.true_front(20_000)
+    true = dataset.true_front(6000)
     weights = np.array([0.5, *[0.5 / (count - 1)] * (count - 1)])
-    assert (true @ weights).min() == pytest.approx(dataset.scalarised(weights) @ weights, abs=0.01)
+    assert (true @ weights).min() == pytest.approx(dataset.scalarised(weights) @ weights, abs=0.02)
     assert (true @ weights).min() >= dataset.scalarised(weights) @ weights - 1e-9
     if width == 1:
-        assert true.max(axis=1).min() == pytest.approx(dataset.balanced_loss(), abs=0.02)
+        assert true.max(axis=1).min() == pytest.approx(dataset.balanced_loss(), abs=0.03)
 
 
 def test_where_no_front_is_known_there_is_none():
@@ -170,13 +170,13 @@ def test_where_no_front_is_known_there_is_none():
 
 def test_the_study_of_real_runs(tiny, tiny_cell, tmp_path):
     grid = [{"weights": row} for row in ([1, 1, 1], [3, 1, 1], [1, 3, 1])]
-    for method, parameters in [("single_task", {}), ("mgda", {}), ("equal", {}), *(("static", row) for row in grid)]:
-        run_cell(tiny_cell(method, method_parameters=parameters, seeds=(0, 1), epochs=2), tmp_path / "runs")
+    for method, parameters in [("single_task", {}), ("mgda", {}), *(("static", row) for row in grid)]:
+        run_cell(tiny_cell(method, method_parameters=parameters, seeds=(0, 1), epochs=1), tmp_path / "runs")
     points = study.measure(load.read(tmp_path))
-    assert points["kind"].value_counts().to_dict() == {"fixed": 6, "method": 6}
+    assert points["kind"].value_counts().to_dict() == {"fixed": 6, "method": 4}
     found = study.table(points).set_index("label")
     assert found.loc[study.EVERYTHING, "hypervolume"] >= found.loc[study.GRID, "hypervolume"] > 0
     assert found.loc["mgda", "seeds"] == 2
     assert np.isnan(found.loc["mgda", "beyond_truth"])
     assert len(_front_picture.draw(points).axes) == 2
-    assert "of 2 methods" in study.findings(study.table(points))[0]
+    assert "of 1 method " in study.findings(study.table(points))[0]
