@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 from mtlbench.analysis.intervals import paired_t
 from mtlbench.report.style import INK, MUTED, Look, grid, looks
 
-FIXED, END, METHOD, TRUTH = "fixed", "end", "method", "truth"
-"""What a point is: a run of fixed weights, of such with a weight of 0, of a method, or of the true front."""
+FIXED, END, METHOD, ALONE, TRUTH = "fixed", "end", "method", "single_task", "truth"
+"""What a point is: of fixed weights, of such with a weight of 0, a method, single-task networks, the true front."""
 
 
 def draw(points: pd.DataFrame) -> Figure:
     """A row per dataset: its runs on the left, the methods' distances beyond the front on the right."""
+    # Networks of their own share nothing: where they lie is in the table, and would set the scale here.
+    points = points[points["kind"] != ALONE]
     groups = list(points.groupby("dataset"))
     look = looks(points.loc[points["kind"] == METHOD, "label"])
     figure, axes = grid(2 * len(groups), 2, 4.6, 3.4)

@@ -36,12 +36,12 @@ from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import listing, number, plural, with_interval
 from mtlbench.sections import SINGLE_TASK
 from mtlbench.studies import _front_picture
-from mtlbench.studies._front_picture import END, FIXED, METHOD, TRUTH
+from mtlbench.studies._front_picture import ALONE, END, FIXED, METHOD, TRUTH
 from mtlbench.studies.study import Study
 
 REFERENCE = 1.1
 TRUE_POINTS = 8192
-GRID, EVERYTHING, TRUE = "fixed weights together", "all rows together", "the true front"
+GRID, EVERYTHING, TRUE = "fixed weights together", "all shared networks together", "the true front"
 PLACES = ("beyond_front", "hypervolume_gained", "dominated", "beyond_truth")
 
 
@@ -94,6 +94,7 @@ def of_arena(
     label = scores.index.get_level_values("label")
     ends = [name for name, own in weights.items() if min(own) == 0]
     kinds = np.where(label.isin(ends), END, np.where(label.isin(list(weights)), FIXED, METHOD))
+    kinds = np.where(label == SINGLE_TASK, ALONE, kinds)
     sign = np.where(up, -1.0, 1.0)
     low, side = _box(scores.loc[kinds == FIXED] * sign if (kinds == FIXED).any() else scores * sign)
     truth = None if true is None else moocore.filter_dominated((true * sign - low) / side)
@@ -101,8 +102,7 @@ def of_arena(
     frame["x"], frame["y"] = scores.iloc[:, 0].to_numpy(), scores.iloc[:, -1].to_numpy()
     costs = (scores.to_numpy() * sign - low) / side
     parts = [
-        pd.concat([own, _of_seed(costs[own.index], own["kind"] != METHOD, truth)], axis=1)
-        for _, own in frame.groupby("seed")
+        pd.concat([own, _of_seed(costs[own.index], own["kind"], truth)], axis=1) for _, own in frame.groupby("seed")
     ]
     if truth is not None:
         shown = truth[:: max(1, len(truth) // 400)] * side + low
@@ -119,14 +119,14 @@ def _box(costs: pd.DataFrame) -> tuple[Array, Array]:
     return low, np.where(side > 0, side, 1.0)
 
 
-def _of_seed(costs: Array, fixed: pd.Series, truth: Array | None) -> pd.DataFrame:
-    """The places of the rows of one seed, ``fixed`` those of the grid, which stand against the rest of it."""
-    places, grid = [], fixed.to_numpy()
+def _of_seed(costs: Array, kinds: pd.Series, truth: Array | None) -> pd.DataFrame:
+    """The places of the rows of one seed; those of the grid stand against the rest of it."""
+    places, grid, shared = [], kinds.isin([FIXED, END]).to_numpy(), (kinds != ALONE).to_numpy()
     for position, own in enumerate(costs):
         rest = costs[grid & (np.arange(len(costs)) != position)]
         places.append((*place(rest, own), np.nan if truth is None else place(truth, own)[0]))
-    found = pd.DataFrame(places, columns=list(PLACES), index=fixed.index)
-    return found.assign(**{GRID: volume(costs[grid]), EVERYTHING: volume(costs), TRUE: np.nan})
+    found = pd.DataFrame(places, columns=list(PLACES), index=kinds.index)
+    return found.assign(**{GRID: volume(costs[grid]), EVERYTHING: volume(costs[shared]), TRUE: np.nan})
 
 
 def place(front: Array, own: Array) -> tuple[float, float, float]:
@@ -162,7 +162,7 @@ def table(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(dataset: str, label: str, found: pd.DataFrame) -> dict[str, Any]:
-    row: dict[str, Any] = {"dataset": dataset, "label": label, "fixed": int(found["kind"].iloc[0] != METHOD)}
+    row: dict[str, Any] = {"dataset": dataset, "label": label, "fixed": int(found["kind"].iloc[0] in (FIXED, END))}
     for name in ("beyond_front", "hypervolume_gained", "beyond_truth"):
         row |= _interval(name, found[name])
     row |= {name: found[name].iloc[0] for name in ("delta_m", "delta_m_half_width")}
@@ -190,7 +190,7 @@ def findings(found: pd.DataFrame) -> list[str]:
         )
         volumes = part[part["hypervolume"].notna()].set_index("label")
         reached = [with_interval(*volumes.loc[name, _VOLUME]) for name in (GRID, EVERYTHING)]
-        sentence = f"{dataset}: the hypervolume of the fixed weights is {reached[0]} %, with all rows {reached[1]} %"
+        sentence = f"{dataset}: the hypervolume of the fixed weights is {reached[0]} %, with the methods {reached[1]} %"
         if TRUE in volumes.index:
             share = 100 * volumes.loc[GRID, "hypervolume"] / volumes.loc[TRUE, "hypervolume"]
             sentence += (
@@ -214,7 +214,7 @@ COLUMNS = {
     "hypervolume_gained": "Dominated volume that the row adds to the fixed weights, in percent of the box.",
     "dominated": "Percent of seeds in which some fixed weights are as good in all tasks and better in one.",
     "beyond_truth": "As beyond_front, against the true front where it is known; above 0 only by the noise of the test.",
-    "hypervolume": "Dominated volume in percent of the box, of rows together.",
+    "hypervolume": "Dominated volume in percent of the box, of rows together; single-task networks are not among them.",
     "delta_m": "Mean relative change against single-task networks in percent; lower is better.",
     "seeds": "Seeds whose run ended.",
 }
