@@ -34,8 +34,8 @@ def _runs(ax: Axes, part: pd.DataFrame, look: dict[str, Look]) -> None:
     first = part.iloc[0]
     runs, true = part[part["kind"] != TRUTH], part[part["kind"] == TRUTH].sort_values("x")
     if len(true):
-        line = "-" if first["tasks"] == 2 else ","
-        ax.plot(true["x"], true["y"], line, color=INK, linewidth=0.8, zorder=1)
+        line = "-" if first["tasks"] == 2 else "."
+        ax.plot(true["x"], true["y"], line, color=INK, linewidth=0.8, markersize=1, zorder=1)
     fixed = runs[runs["kind"] != METHOD]
     ax.plot(fixed["x"], fixed["y"], ".", color=MUTED, markersize=4, zorder=2)
     if first["tasks"] == 2:
