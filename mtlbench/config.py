@@ -25,6 +25,7 @@ from mtlbench.sections import (
     Cell,
     CostSection,
     DatasetEntry,
+    FrontSection,
     Optimizer,
     Track,
     TuningSection,
@@ -210,7 +211,7 @@ def _arena_cells(
             cells_per_gpu=benchmark.cells_per_gpu,
             precision=benchmark.precision,
         )
-        for method in entry.methods
+        for method in entry.rows
     ]
 
 
@@ -292,5 +293,5 @@ def _keys_at(path: list[str]) -> list[str]:
         "datasets": DatasetEntry,
         "tuning": TuningSection,
     }
-    model = sections[path[0]] if path else Benchmark
+    model = FrontSection if path[-1:] == ["front"] else sections[path[0]] if path else Benchmark
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from mtlbench.arena import Arena, slug
 from mtlbench.entries import named, shown
+from mtlbench.search import Simplex
 
 SINGLE_TASK = "single_task"
 
@@ -69,6 +70,32 @@ class ArchitectureEntry(_Strict):
         return shown(self.name, self.parameters)
 
 
+class FrontSection(_Strict):
+    """A grid of fixed weights for so many ``tasks``: ``points`` rows of the method ``static``.
+
+    Two tasks: evenly from (0, 1) to (1, 0). More: Dirichlet(1, ..., 1), the gaps between the sorted coordinates of a
+    scrambled Halton sequence that starts from ``seed``.
+    """
+
+    tasks: Annotated[int, Field(ge=2, le=1000)]
+    points: Annotated[int, Field(ge=2, le=1000)]
+    seed: NonNegative = 0
+
+    def rows(self) -> list[MethodEntry]:
+        """The rows of ``static``, weights of sum 1 to four digits."""
+        return [MethodEntry(name="static", parameters={"weights": weights}) for weights in self._weights()]
+
+    def _weights(self) -> list[list[float]]:
+        if self.tasks == 2:
+            first = [round(number / (self.points - 1), 4) for number in range(self.points)]
+            return [[weight, round(1 - weight, 4)] for weight in first]
+        import numpy as np
+        from scipy.stats import qmc
+
+        sequence = qmc.Halton(d=self.tasks - 1, scramble=True, rng=np.random.default_rng(self.seed))
+        return [Simplex().at(uniform, self.tasks) for uniform in sequence.random(self.points).tolist()]
+
+
 class DatasetEntry(_Strict):
     """How one dataset is run; what is left out comes from the dataset's own protocol.
 
@@ -76,7 +103,8 @@ class DatasetEntry(_Strict):
     tuned track the learning rate and weight decay are drawn, a list of weight decays apart: what stands here is for the
     other track.
 
-    ``step_size_adapter``: the rate with which the step size is adapted during training, 0 leaves it alone.
+    ``step_size_adapter``: the rate with which the step size is adapted during training, 0 leaves it alone. ``front``: a
+    grid of fixed weights, whose rows follow ``methods``.
     """
 
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -91,6 +119,12 @@ class DatasetEntry(_Strict):
     weight_decay: WeightDecay | Annotated[list[WeightDecay], Field(min_length=1)] | None = None
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative | None = None
+    front: FrontSection | None = None
+
+    @property
+    def rows(self) -> list[MethodEntry]:
+        """Everything that is trained: the methods of the list and the grid of fixed weights."""
+        return [*self.methods, *(self.front.rows() if self.front else [])]
 
     def settings(self) -> list[tuple[str, Optimizer | None, float | None]]:
         """Every (name, optimizer, weight decay) that is compared: lists are axes, and only axes are named."""

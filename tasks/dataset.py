@@ -190,6 +190,13 @@ class MultiTaskDataset(ABC):
         if self.source.files or self.source.layout:
             locate(self.source, data_directory(data_dir) / self.source.folder)
 
+    def true_front(self, points: int) -> np.ndarray | None:
+        """Where the Pareto front is known: the expected main metrics of ``points`` networks spread over what holds it.
+
+        Float64 (points, tasks), the same on every call; some points may be dominated by others. ``None`` elsewhere.
+        """
+        return None
+
     @abstractmethod
     def encoder(self) -> nn.Module:
         """A new network from inputs (batch, ...) to the representation (batch, features).

@@ -97,6 +97,18 @@ class LinearBottleneck(MultiTaskDataset):
         quadratic = (count - rho * excess**2 / (1 - rho + count * rho)) / (1 - rho)
         return self.noise**2 + 1 - 1 / quadratic
 
+    def true_front(self, points: int) -> np.ndarray:
+        """The expected losses of ``points`` encoders, evenly over the subspaces of ``width`` of the teachers' span.
+
+        Float64 (points, K). With β = G^½ E, E orthonormal, and U = Eᵀ V: ‖Uᵀβ_k‖² = ‖(G^½ V)_k‖².
+        """
+        count = len(self.tasks)
+        width = min(self.width, count)
+        values, vectors = np.linalg.eigh(self.gramian)
+        root = vectors * np.sqrt(values.clip(min=0)) @ vectors.T
+        directions = np.linalg.qr(np.random.default_rng(0).normal(size=(points, count, width)))[0]
+        return self.noise**2 + 1 - ((root @ directions) ** 2).sum(axis=-1)
+
     def load(self, seed: int, data_dir: Path | None = None) -> Splits:
         """The samples of trial ``seed``; ``data_dir`` is not used."""
         names, counts = [task.name for task in self.tasks], (self.samples, HELD_OUT, HELD_OUT)

@@ -98,6 +98,17 @@ class TugOfWar(MultiTaskDataset):
         square = np.square(distance) + self.noise**2
         return 1 - (1 + 2 * SHARPNESS * square) ** -0.5 if self.concave else square
 
+    def true_front(self, points: int) -> np.ndarray:
+        """The expected losses at ``points`` of the hull of the β_k: θ = Σ w_j β_j has r_k² = wᵀGw − 2 (Gw)_k + 1."""
+        count = len(self.tasks)
+        weights = np.random.default_rng(0).dirichlet(np.ones(count), points)
+        if count == 2:
+            weights[:, 0] = np.linspace(0, 1, points)
+            weights[:, 1] = 1 - weights[:, 0]
+        products = weights @ ((1 - self.cosine) * np.eye(count) + self.cosine)
+        square = (weights * products).sum(axis=1, keepdims=True) - 2 * products + 1
+        return self.expected_loss(np.sqrt(square.clip(min=0)))
+
     def load(self, seed: int, data_dir: Path | None = None) -> Splits:
         """The samples of trial ``seed``; ``data_dir`` is not used."""
         names, counts = [task.name for task in self.tasks], (self.samples, HELD_OUT, HELD_OUT)
