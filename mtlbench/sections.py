@@ -77,6 +77,7 @@ class DatasetEntry(_Strict):
     other track.
 
     ``step_size_adapter``: the rate with which the step size is adapted during training, 0 leaves it alone.
+    ``training_samples``: train on so many samples of the training split, evenly spread over it; all where left out.
     """
 
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -91,6 +92,7 @@ class DatasetEntry(_Strict):
     weight_decay: WeightDecay | Annotated[list[WeightDecay], Field(min_length=1)] | None = None
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative | None = None
+    training_samples: Positive | None = None
 
     def settings(self) -> list[tuple[str, Optimizer | None, float | None]]:
         """Every (name, optimizer, weight decay) that is compared: lists are axes, and only axes are named."""
@@ -156,7 +158,8 @@ class Benchmark(_Strict):
 
     ``protocol_version`` grows when the benchmark comes to mean something else; results of different versions are never
     put into one table. ``tracks``: ``out_of_the_box`` (the papers' defaults at the dataset's learning rate), ``tuned``,
-    or both; ``paper_mode`` evaluates on test after every epoch, for the papers' own ways of choosing a number.
+    or both; ``paper_mode`` evaluates on test after every epoch, for the papers' own ways of choosing a number;
+    ``evaluate_training`` evaluates the network that is tested on training samples too.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
@@ -171,6 +174,7 @@ class Benchmark(_Strict):
     tracks: Annotated[list[Track], Field(min_length=1)] = Field(default=["out_of_the_box"])
     tuning: TuningSection | None = None
     paper_mode: bool = False
+    evaluate_training: bool = False
     study: str | None = None
     datasets: Annotated[dict[str, DatasetEntry], Field(min_length=1)]
     validate_solvers: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
@@ -209,7 +213,9 @@ class Cell(_Strict):
     weight_decay: WeightDecay | None = None
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative = 100
+    training_samples: Positive | None = None
     paper_mode: bool = False
+    evaluate_training: bool = False
     threads: Threads = 1
     device: Device = "auto"
     cells_per_gpu: Positive = 1

@@ -190,6 +190,10 @@ class MultiTaskDataset(ABC):
         if self.source.files or self.source.layout:
             locate(self.source, data_directory(data_dir) / self.source.folder)
 
+    def stem(self) -> nn.Module | None:
+        """What any encoder stands on, without parameters, where inputs are codes rather than measurements; else None."""
+        return None
+
     @abstractmethod
     def encoder(self) -> nn.Module:
         """A new network from inputs (batch, ...) to the representation (batch, features).
