@@ -119,7 +119,9 @@ def _check_names(benchmark: Benchmark, where: str) -> None:
     if benchmark.study not in (None, *studies.names()):
         raise unknown_name("study", benchmark.study, studies.names(), where)
     if benchmark.study in studies.ON_TRAINING and not benchmark.evaluate_training:
-        raise InputError(f"{where}: the study {benchmark.study} compares training with test: add evaluate_training: true")
+        raise InputError(
+            f"{where}: the study {benchmark.study} compares training with test: add evaluate_training: true"
+        )
     for dataset, entry in benchmark.datasets.items():
         place = f"{where}: datasets.{dataset}"
         if tasks.file_name(dataset) not in tasks.names():

@@ -191,7 +191,7 @@ class MultiTaskDataset(ABC):
             locate(self.source, data_directory(data_dir) / self.source.folder)
 
     def stem(self) -> nn.Module | None:
-        """What any encoder stands on, without parameters, where inputs are codes rather than measurements; else None."""
+        """What any encoder stands on where the inputs are codes rather than measurements, without parameters."""
         return None
 
     @abstractmethod

@@ -29,6 +29,7 @@ def draw(points: pd.DataFrame) -> Figure:
                     _band(ax, sweep, f"{split}_hypervolume", label if not index else None, colour, DASHES[index % 4])
             ax.set_title(f"{dataset}: {kind}")
             ax.set_ylabel("hypervolume [%]")
+            _within(ax)
         for kind, colour in zip(KINDS, COLOURS[2:], strict=False):
             for index, (_, sweep) in enumerate(_of(part, kind).groupby("sweep")):
                 label = f"conflict, {kind} varied" if not index else None
@@ -36,6 +37,7 @@ def draw(points: pd.DataFrame) -> Figure:
                 own[2].plot(sweep["size"], sweep["noise_floor"], color=MUTED, linewidth=1)
         own[2].set_title(f"{dataset}: conflict; grey: noise floor")
         own[2].set_ylabel("conflicting pairs [%]")
+        _within(own[2])
         _auxiliaries(own[3], _of(part, "auxiliary"))
         own[3].set_title(f"{dataset}: auxiliary heads")
     handles: dict[str, Any] = {}
@@ -59,6 +61,12 @@ def _band(ax: Axes, sweep: pd.DataFrame, column: str, label: str | None, colour:
     ax.xaxis.set_major_formatter(plain)
     ax.xaxis.set_minor_formatter("")
     ax.set_xlabel("parameters of the part that is varied")
+
+
+def _within(ax: Axes) -> None:
+    """A share lies between 0 and 100 %, whatever the interval of few seeds says."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, -2), min(high, 102))
 
 
 def _auxiliaries(ax: Axes, part: pd.DataFrame) -> None:
@@ -90,8 +98,11 @@ def findings(table: pd.DataFrame) -> list[str]:
 
 def _swept(place: str, part: pd.DataFrame) -> Iterator[str]:
     first, last = part.iloc[0], part.iloc[-1]
+    if part["test_difference_half_width"].isna().all():
+        yield f"{place}: nothing can be told apart: intervals need two seeds under which every weighting ended."
+        return
     train, test = (_told(part, split) for split in ("train", "test"))
-    best = part.loc[part["test_hypervolume"].idxmax()] if part["test_hypervolume"].notna().any() else last
+    best = part.loc[part["test_hypervolume"].idxmax()]
     yield (
         f"{place}: of {len(part) - 1} models smaller than the largest, which has {last['size']:,} parameters there, in "
         f"training {_named(train[0], 'below')} and {_named(train[1], 'above')} it beyond the 95 % interval, on test "
@@ -126,5 +137,8 @@ def _moved(place: str, row: dict[str, Any]) -> str:
         split: with_interval(row[f"{split}_difference"], row[f"{split}_difference_half_width"]) for split in COLOUR
     }
     if NOTHING in moves.values():
-        return f"{place}: {row['model']} has nothing to be compared with: list its base among the architectures too."
-    return f"{place}: {row['model']} moves the hypervolume on test by {moves['test']} points, in training by {moves['train']}."
+        return f"{place}: {row['model']} has no base to be compared with: list it among the architectures too."
+    return (
+        f"{place}: {row['model']} moves the hypervolume on test by {moves['test']} points, in training by "
+        f"{moves['train']}."
+    )

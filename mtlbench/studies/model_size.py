@@ -53,10 +53,11 @@ class Model(NamedTuple):
         if name == "small_towers":
             base = named(rest.pop("base", "hard_sharing"), "an architecture")
             return cls.of(base["name"], base["parameters"])._replace(auxiliary=shown(name, rest))
-        head = rest.pop("head", None)
-        if head is None:
-            return cls(shown(name, rest), "linear" if rest.get("encoder") else "dataset")
-        return cls(shown(name, rest), shown(*named(head, "a head").values()))
+        # What the parts are where the file names none: mtlbench.architectures.architecture.Sharing.
+        head = named(rest.pop("head", None) or ("linear" if rest.get("encoder") else "dataset"), "a head")
+        alone = name == "hard_sharing" and set(rest) == {"encoder"}
+        trunk = named(rest["encoder"], "an encoder") if alone else {"name": name, "parameters": rest}
+        return cls(shown(**trunk), shown(**head))
 
 
 def hypervolume(errors: Array, reference: Array) -> float:
