@@ -186,8 +186,8 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
 
     Every run has a row for every metric of its dataset; the value is NaN where the run did not get that far. Beside
     the splits validation and test stand last_10_epochs and best_test_epoch where the benchmark ran in paper mode
-    (see :mod:`mtlbench.training.paper_mode`), and train where it asked for ``evaluate_training``. ``main`` marks the first metric of each task, the one that ranks are
-    taken on.
+    (see :mod:`mtlbench.training.paper_mode`), and train where it asked for ``evaluate_training``. ``main`` marks the
+    first metric of each task, the one that ranks are taken on.
     """
     records = list(records)
     described: dict[tuple[str, str], dict[str, dict[str, MetricInfo]]] = {}

@@ -85,7 +85,7 @@ def _auxiliaries(ax: Axes, part: pd.DataFrame) -> None:
 
 
 def findings(table: pd.DataFrame) -> list[str]:
-    """For every sweep: who is told apart from the largest in training and on test; for every auxiliary: what it moves."""
+    """For every sweep who is told apart from the largest, in training and on test; of every auxiliary what it moves."""
     said = []
     for (dataset, sweep), part in table.groupby(["dataset", "sweep"], sort=False):
         place = f"{dataset}, {sweep}"
@@ -109,8 +109,8 @@ def _swept(place: str, part: pd.DataFrame) -> Iterator[str]:
         f"{_named(test[0], 'below')} and {_named(test[1], 'above')}."
     )
     yield (
-        f"{place}: the error of equal weighting in training goes from {number(first['train_error'], 2)} at the smallest "
-        f"to {number(last['train_error'], 2)} at the largest, on test from {number(first['test_error'], 2)} to "
+        f"{place}: the error of equal weighting in training goes from {number(first['train_error'], 2)} at the "
+        f"smallest to {number(last['train_error'], 2)} at the largest, on test from {number(first['test_error'], 2)} to "
         f"{number(last['test_error'], 2)}; the hypervolume on test is largest at {best['model']}; the share of "
         f"conflicts goes from {_conflict(first)} to {_conflict(last)}."
     )
