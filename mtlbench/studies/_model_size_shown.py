@@ -108,11 +108,11 @@ def _swept(place: str, part: pd.DataFrame) -> Iterator[str]:
         f"training {_named(train[0], 'below')} and {_named(train[1], 'above')} it beyond the 95 % interval, on test "
         f"{_named(test[0], 'below')} and {_named(test[1], 'above')}."
     )
+    errors = [number(row[f"{split}_error"], 2) for split in COLOUR for row in (first, last)]
     yield (
-        f"{place}: the error of equal weighting in training goes from {number(first['train_error'], 2)} at the "
-        f"smallest to {number(last['train_error'], 2)} at the largest, on test from {number(first['test_error'], 2)} to "
-        f"{number(last['test_error'], 2)}; the hypervolume on test is largest at {best['model']}; the share of "
-        f"conflicts goes from {_conflict(first)} to {_conflict(last)}."
+        f"{place}: from the smallest to the largest the error of equal weighting goes from {errors[0]} to {errors[1]} "
+        f"in training and from {errors[2]} to {errors[3]} on test, and its share of conflicts from {_conflict(first)} to "
+        f"{_conflict(last)}; the hypervolume on test is largest at {best['model']}."
     )
 
 

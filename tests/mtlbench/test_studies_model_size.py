@@ -120,8 +120,9 @@ def test_the_sentences_say_who_is_told_apart(made):
     first, second, third = model_size.STUDY.findings(points)
     assert "1 (mlp(width=2)) is below and none is above it beyond the 95 % interval" in first
     assert first.endswith("on test none is below and 1 (mlp(width=2)) is above.")
-    assert "in training goes from 0.62 at the smallest to 0 at the largest, on test from 0.63 to 1.2" in second
-    assert "largest at mlp(width=2); the share of conflicts goes from 80 ± 0 % (noise floor 10 %) to 20 ± 0 %" in second
+    assert "equal weighting goes from 0.62 to 0 in training and from 0.63 to 1.2 on test" in second
+    assert "conflicts from 80 ± 0 % (noise floor 10 %) to 20 ± 0 % (noise floor 10 %)" in second
+    assert second.endswith("the hypervolume on test is largest at mlp(width=2).")
     assert third.endswith("small_towers(gamma=1) moves the hypervolume on test by 25 ± 0 points, in training by 0 ± 0.")
     assert model_size.STUDY.draw(points).axes
     one_seed = measure([r for r in made if r.seed == 0])
