@@ -111,7 +111,7 @@ def _swept(place: str, part: pd.DataFrame) -> Iterator[str]:
     errors = [number(row[f"{split}_error"], 2) for split in COLOUR for row in (first, last)]
     yield (
         f"{place}: from the smallest to the largest the error of equal weighting goes from {errors[0]} to {errors[1]} "
-        f"in training and from {errors[2]} to {errors[3]} on test, and its share of conflicts from {_conflict(first)} to "
+        f"in training and from {errors[2]} to {errors[3]} on test, its share of conflicts from {_conflict(first)} to "
         f"{_conflict(last)}; the hypervolume on test is largest at {best['model']}."
     )
 

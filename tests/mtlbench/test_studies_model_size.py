@@ -121,7 +121,7 @@ def test_the_sentences_say_who_is_told_apart(made):
     assert "1 (mlp(width=2)) is below and none is above it beyond the 95 % interval" in first
     assert first.endswith("on test none is below and 1 (mlp(width=2)) is above.")
     assert "equal weighting goes from 0.62 to 0 in training and from 0.63 to 1.2 on test" in second
-    assert "conflicts from 80 ± 0 % (noise floor 10 %) to 20 ± 0 % (noise floor 10 %)" in second
+    assert "its share of conflicts from 80 ± 0 % (noise floor 10 %) to 20 ± 0 % (noise floor 10 %)" in second
     assert second.endswith("the hypervolume on test is largest at mlp(width=2).")
     assert third.endswith("small_towers(gamma=1) moves the hypervolume on test by 25 ± 0 points, in training by 0 ± 0.")
     assert model_size.STUDY.draw(points).axes
