@@ -25,14 +25,14 @@ def draw(points: pd.DataFrame) -> Figure:
         for ax, kind in zip(own, KINDS, strict=False):
             for index, (_, sweep) in enumerate(_of(part, kind).groupby("sweep")):
                 for split, colour in COLOUR.items():
-                    label = f"{split} hypervolume"
-                    _band(ax, sweep, f"{split}_hypervolume", label if not index else None, colour, DASHES[index % 4])
+                    label = None if index else f"{split} hypervolume"
+                    _band(ax, sweep, f"{split}_hypervolume", label, colour, DASHES[index % 4])
             ax.set_title(f"{dataset}: {kind}")
             ax.set_ylabel("hypervolume [%]")
             _within(ax)
         for kind, colour in zip(KINDS, COLOURS[2:], strict=False):
             for index, (_, sweep) in enumerate(_of(part, kind).groupby("sweep")):
-                label = f"conflict, {kind} varied" if not index else None
+                label = None if index else f"conflict, {kind} varied"
                 _band(own[2], sweep, "conflict", label, colour, DASHES[index % 4])
                 own[2].plot(sweep["size"], sweep["noise_floor"], color=MUTED, linewidth=1)
         own[2].set_title(f"{dataset}: conflict; grey: noise floor")
