@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtlbench.report.format import NOTHING, listing, number, with_interval
+from mtlbench.report.format import NOTHING, listing, number, plural, with_interval
 from mtlbench.report.style import COLOURS, DASHES, MUTED, grid, plain
 
 KINDS = ("trunk", "heads")
@@ -104,8 +104,8 @@ def _swept(place: str, part: pd.DataFrame) -> Iterator[str]:
     train, test = (_told(part, split) for split in ("train", "test"))
     best = part.loc[part["test_hypervolume"].idxmax()]
     yield (
-        f"{place}: of {len(part) - 1} models smaller than the largest, which has {last['size']:,} parameters there, in "
-        f"training {_named(train[0], 'below')} and {_named(train[1], 'above')} it beyond the 95 % interval, on test "
+        f"{place}: of {plural(len(part) - 1, 'model')} smaller than the largest, which has {last['size']:,} parameters "
+        f"there, in training {_named(train[0], 'below')} and {_named(train[1], 'above')} it beyond the 95 % interval, on test "
         f"{_named(test[0], 'below')} and {_named(test[1], 'above')}."
     )
     errors = [number(row[f"{split}_error"], 2) for split in COLOUR for row in (first, last)]

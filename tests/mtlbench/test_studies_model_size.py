@@ -118,6 +118,7 @@ def test_a_front_without_one_of_its_points_does_not_count(made):
 def test_the_sentences_say_who_is_told_apart(made):
     points = measure(made)
     first, second, third = model_size.STUDY.findings(points)
+    assert "of 1 model smaller than the largest, which has 120 parameters there" in first
     assert "1 (mlp(width=2)) is below and none is above it beyond the 95 % interval" in first
     assert first.endswith("on test none is below and 1 (mlp(width=2)) is above.")
     assert "equal weighting goes from 0.62 to 0 in training and from 0.63 to 1.2 on test" in second
