@@ -105,8 +105,8 @@ def _swept(place: str, part: pd.DataFrame) -> Iterator[str]:
     best = part.loc[part["test_hypervolume"].idxmax()]
     yield (
         f"{place}: of {plural(len(part) - 1, 'model')} smaller than the largest, which has {last['size']:,} parameters "
-        f"there, in training {_named(train[0], 'below')} and {_named(train[1], 'above')} it beyond the 95 % interval, on test "
-        f"{_named(test[0], 'below')} and {_named(test[1], 'above')}."
+        f"there, in training {_named(train[0], 'below')} and {_named(train[1], 'above')} it beyond the 95 % interval, "
+        f"on test {_named(test[0], 'below')} and {_named(test[1], 'above')}."
     )
     errors = [number(row[f"{split}_error"], 2) for split in COLOUR for row in (first, last)]
     yield (
