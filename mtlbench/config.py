@@ -119,6 +119,10 @@ def parse(content: Any, where: str, installed: bool = True) -> Benchmark:
 def _check_names(benchmark: Benchmark, where: str) -> None:
     if benchmark.study not in (None, *studies.names()):
         raise unknown_name("study", benchmark.study, studies.names(), where)
+    if benchmark.study in studies.ON_TRAINING and not benchmark.evaluate_training:
+        raise InputError(
+            f"{where}: the study {benchmark.study} compares training with test: add evaluate_training: true"
+        )
     for dataset, entry in benchmark.datasets.items():
         place = f"{where}: datasets.{dataset}"
         if tasks.file_name(dataset) not in tasks.names():
@@ -205,7 +209,9 @@ def _arena_cells(
             weight_decay=None if tuned and not isinstance(entry.weight_decay, list) else decay,
             step_size_adapter=entry.step_size_adapter,
             audit_interval=interval,
+            training_samples=entry.training_samples,
             paper_mode=benchmark.paper_mode,
+            evaluate_training=benchmark.evaluate_training,
             threads=benchmark.threads,
             device=benchmark.device,
             cells_per_gpu=benchmark.cells_per_gpu,

@@ -104,7 +104,8 @@ class DatasetEntry(_Strict):
     other track.
 
     ``step_size_adapter``: the rate with which the step size is adapted during training, 0 leaves it alone. ``front``: a
-    grid of fixed weights, whose rows follow ``methods``.
+    grid of fixed weights, whose rows follow ``methods``. ``training_samples``: train on so many samples of the training
+    split, evenly spread over it; all where left out.
     """
 
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -119,6 +120,7 @@ class DatasetEntry(_Strict):
     weight_decay: WeightDecay | Annotated[list[WeightDecay], Field(min_length=1)] | None = None
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative | None = None
+    training_samples: Positive | None = None
     front: FrontSection | None = None
 
     @property
@@ -190,8 +192,9 @@ class Benchmark(_Strict):
 
     ``protocol_version`` grows when the benchmark comes to mean something else; results of different versions are never
     put into one table. ``tracks``: ``out_of_the_box`` (the papers' defaults at the dataset's learning rate), ``tuned``,
-    or both; ``paper_mode`` evaluates on test after every epoch, for the papers' own ways of choosing a number.
-    ``ranking``: whether methods are compared at all; a smoke test trains too little to say which is better.
+    or both; ``paper_mode`` evaluates on test after every epoch, for the papers' own ways of choosing a number;
+    ``evaluate_training`` evaluates the network that is tested on training samples too. ``ranking``: whether methods are
+    compared at all; a smoke test trains too little to say which is better.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
@@ -207,6 +210,7 @@ class Benchmark(_Strict):
     tuning: TuningSection | None = None
     paper_mode: bool = False
     ranking: bool = True
+    evaluate_training: bool = False
     study: str | None = None
     datasets: Annotated[dict[str, DatasetEntry], Field(min_length=1)]
     validate_solvers: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
@@ -245,7 +249,9 @@ class Cell(_Strict):
     weight_decay: WeightDecay | None = None
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative = 100
+    training_samples: Positive | None = None
     paper_mode: bool = False
+    evaluate_training: bool = False
     threads: Threads = 1
     device: Device = "auto"
     cells_per_gpu: Positive = 1

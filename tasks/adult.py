@@ -85,6 +85,10 @@ class Adult(MultiTaskDataset):
             )
         )
 
+    def stem(self) -> nn.Module:
+        """The attributes as columns of 0 and 1."""
+        return tables.OneHot(self.inputs)
+
     def encoder(self) -> nn.Module:
         """The attributes as columns of 0 and 1, and full layers of ``widths``."""
         expand = tables.OneHot(self.inputs)

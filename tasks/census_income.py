@@ -111,6 +111,10 @@ class CensusIncome(MultiTaskDataset):
             _split(train, targets[0], np.arange(len(train))), *(_split(held_out, targets[1], half) for half in halves)
         )
 
+    def stem(self) -> nn.Module:
+        """The attributes as columns of 0 and 1."""
+        return tables.OneHot(self.inputs)
+
     def encoder(self) -> nn.Module:
         """The attributes as columns of 0 and 1, and full layers of ``widths``."""
         expand = tables.OneHot(self.inputs)

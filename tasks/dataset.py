@@ -197,6 +197,10 @@ class MultiTaskDataset(ABC):
         """
         return None
 
+    def stem(self) -> nn.Module | None:
+        """What any encoder stands on where the inputs are codes rather than measurements, without parameters."""
+        return None
+
     @abstractmethod
     def encoder(self) -> nn.Module:
         """A new network from inputs (batch, ...) to the representation (batch, features).

@@ -114,6 +114,8 @@ class Run(BaseModel):
     best_epoch: int | None = None
     validation: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     test: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    train: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    parameters: dict[str, int] = Field(default_factory=dict)
     paper: dict[str, dict[str, dict[str, float | None]]] | None = None
     metrics: dict[str, dict[str, MetricInfo]] = Field(default_factory=dict)
     audit: Audit | None = None
@@ -191,8 +193,8 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
 
     Every run has a row for every metric of its dataset; the value is NaN where the run did not get that far. Beside
     the splits validation and test stand last_10_epochs and best_test_epoch where the benchmark ran in paper mode
-    (see :mod:`mtlbench.training.paper_mode`). ``main`` marks the first metric of each task, the one that ranks are
-    taken on.
+    (see :mod:`mtlbench.training.paper_mode`), and train where it asked for ``evaluate_training``. ``main`` marks the
+    first metric of each task, the one that ranks are taken on.
     """
     records = list(records)
     described: dict[tuple[str, str], dict[str, dict[str, MetricInfo]]] = {}
@@ -214,6 +216,7 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
         for task, metrics in described[run.dataset, run.architecture].items():
             for position, (metric, info) in enumerate(metrics.items()):
                 splits = {"validation": run.validation, "test": run.test} | (run.paper or {})
+                splits |= {"train": run.train} if run.train else {}
                 for split, scores in splits.items():
                     rows.append(
                         {

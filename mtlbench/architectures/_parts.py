@@ -55,7 +55,10 @@ class Parts:
                 f"{self._dataset.name}: its inputs are {self.sample.dtype}, and the encoder {self._encoder.name} reads "
                 "floating-point numbers: leave encoder out, so that the dataset's own reads them"
             )
-        return self._encoder.build(self.sample, self._dataset.name)
+        stem = self._dataset.stem()
+        if stem is None:
+            return self._encoder.build(self.sample, self._dataset.name)
+        return nn.Sequential(stem, self._encoder.build(stem(self.sample), self._dataset.name))
 
     @cached_property
     def features(self) -> torch.Size:

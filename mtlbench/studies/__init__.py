@@ -12,7 +12,10 @@ from typing import Any
 
 from mtlbench.errors import unknown_name
 
-__all__ = ["get", "names"]
+__all__ = ["ON_TRAINING", "get", "names"]
+
+ON_TRAINING = ("model_size",)
+"""The studies that need the metrics of the training split: ``evaluate_training: true``."""
 
 
 def names() -> tuple[str, ...]:

@@ -36,7 +36,7 @@ from mtlbench.training.loop import State, train
 from mtlbench.training.progress import Reporter
 from mtlbench.training.runtime import session
 from mtlbench.training.seeding import Streams
-from mtlbench.training.start import load_data, method_of, new_state, recipe_of, task_groups, to_device
+from mtlbench.training.start import load_data, method_of, new_state, recipe_of, spread, task_groups, to_device
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +135,7 @@ class _Run:
     here: dict[str, Any]
     checkpoint_seconds: float
     states: list[State] = field(default_factory=list)
+    trained: Metrics = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.cell.benchmark_seed, self.seed)
@@ -160,7 +161,9 @@ class _Run:
                     self._train_network(state, data, validation, peeked, digest, reporter)
                 # A trial has no business with the test split.
                 if self.cell.trial is None:
-                    test = self._test(to_device(splits.test, self.device))
+                    test = self._look("test", splits.test)
+                    if self.cell.evaluate_training:
+                        self.trained = self._look("training", spread(splits.train, len(splits.test)))
             except Diverged as error:
                 status, reason = "diverged", str(error)
             except (InputError, DatasetError):
@@ -208,15 +211,16 @@ class _Run:
 
         train(state, data, validation, self.recipe, after_epoch, test)
 
-    def _test(self, split: Split) -> Metrics:
-        """The one look at the test split, with the weights of the epoch that validation chose."""
+    def _look(self, name: str, split: Split) -> Metrics:
+        """The one look at a split, such as test, with the weights of the epoch that validation chose."""
         found: Metrics = {}
+        split = to_device(split, self.device)
         for state in self.states:
             state.model.load_state_dict(state.best_weights)
             try:
                 found |= evaluate(state.model, split, state.tasks, self.recipe.precision)
             except Diverged as error:
-                raise Diverged(f"on test with the weights of epoch {state.best_epoch}, {error}") from None
+                raise Diverged(f"on {name} with the weights of epoch {state.best_epoch}, {error}") from None
         return found
 
     def _record(self, status: str, reason: str | None, test: Metrics, data: str) -> dict[str, Any]:
@@ -246,6 +250,7 @@ class _Run:
             "best_epochs": best,
             "validation": self._declared(validation),
             "test": self._declared(test),
+            **self._of_training(),
             "paper": self._paper(),
             "metrics": {
                 task.name: {
@@ -275,6 +280,22 @@ class _Run:
             ),
         }
 
+    def _of_training(self) -> dict[str, Any]:
+        """What ``evaluate_training`` asks for: the metrics on training samples, and the size of what was trained.
+
+        ``parameters``: all of the network at inference, those of its heads, and those dropped after training.
+        """
+        if not self.cell.evaluate_training or self.cell.trial is not None:
+            return {}
+        models = [state.model for state in self.states]
+        auxiliary = sum(_size(model.auxiliary) for model in models if model.auxiliary is not None)
+        parameters = {
+            "network": sum(map(_size, models)) - auxiliary,
+            "heads": sum(_size(model.heads) for model in models),
+            "auxiliary": auxiliary,
+        }
+        return {"train": self._declared(self.trained), "parameters": parameters}
+
     def _paper(self) -> dict[str, Metrics] | None:
         found = paper_mode.summary([(state.tasks, state.tested) for state in self.states])
         return None if found is None else {name: self._declared(metrics) for name, metrics in found.items()}
@@ -283,6 +304,10 @@ class _Run:
         """The metrics that the tasks declare, in their order, without the loss."""
         names = {task.name: [metric.name for metric in task.metrics] for task in self.dataset.tasks}
         return {task: {name: found[task][name] for name in names[task]} for task in names if task in found}
+
+
+def _size(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _is_record(path: Path) -> bool:

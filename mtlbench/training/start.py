@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,16 @@ def load_data(cell: Cell, dataset: MultiTaskDataset, streams: Streams, data_dir:
     """The data of one run, on the CPU.
 
     Raises :class:`~mtlbench.tasks.DatasetError` where they cannot be had or cannot be right, and
-    :class:`~mtlbench.errors.InputError` where they do not fill one batch.
+    :class:`~mtlbench.errors.InputError` where they do not fill one batch, or are fewer than ``training_samples``.
     """
     splits = dataset.load(streams.seed("data", bits=32), data_dir)
+    wanted, there = cell.training_samples, len(splits.train)
+    if wanted is not None:
+        if wanted > there:
+            raise InputError(
+                f"{cell.dataset}: training_samples is {wanted}, but the training split has {there} samples"
+            )
+        splits = replace(splits, train=spread(splits.train, wanted))
     check_splits(dataset, splits)
     batch_size = recipe_of(cell, dataset).batch_size
     if batch_size > len(splits.train):
@@ -53,6 +61,15 @@ def load_data(cell: Cell, dataset: MultiTaskDataset, streams: Streams, data_dir:
             f"{cell.dataset}: batch_size is {batch_size}, but the training split has {len(splits.train)} samples"
         )
     return splits
+
+
+def spread(split: Split, count: int) -> Split:
+    """At most ``count`` samples, evenly spread over ``split``: the same ones in every run."""
+    if count >= len(split):
+        return split
+    rows = torch.arange(count) * len(split) // count
+    sources = None if split.sources is None else split.sources[rows]
+    return Split(split.inputs[rows], {name: target[rows] for name, target in split.targets.items()}, sources)
 
 
 def task_groups(cell: Cell, dataset: MultiTaskDataset) -> list[tuple[Task, ...]]:

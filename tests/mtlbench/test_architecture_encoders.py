@@ -121,6 +121,17 @@ def test_inputs_that_are_indices_are_read_by_the_dataset_s_encoder_alone():
 SEGNET = {"segnet": {"width": 4, "depth": 2}}
 
 
+def test_an_encoder_of_the_file_stands_on_the_columns_of_a_table_not_on_its_codes():
+    dataset = tasks.get("census_income")
+    sample = torch.zeros(1, len(dataset.inputs))
+    model = architectures.get("hard_sharing", encoder={"mlp": {"width": 3}}).build(dataset, dataset.tasks, sample)
+    first, own = (
+        next(layer for layer in encoder.modules() if isinstance(layer, nn.Linear))
+        for encoder in (model.encoder, dataset.encoder())
+    )
+    assert first.in_features == own.in_features > len(dataset.inputs)
+
+
 @labelled(
     [
         ("mtan", {"width": 4, "depth": 2}),

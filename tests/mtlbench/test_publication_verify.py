@@ -40,11 +40,12 @@ def _change_a_digit(path: Path, which: int = 0) -> None:
 
 def test_a_result_and_its_bundle_are_as_they_say(trained: Path) -> None:
     for path in (trained, trained / "small.zip"):
-        assert verify(path) == Verified(47, 9, digest(trained / "manifest.json"))
+        assert verify(path) == Verified(48, 9, digest(trained / "manifest.json"))
 
 
 def test_a_digit_changed_in_any_file_is_found_and_the_file_named(trained: Path, small: Path) -> None:
-    for name in manifest.listed(trained):
+    # One dataset leaves the table over all datasets empty.
+    for name in manifest.listed(trained) - {"overall.csv"}:
         _change_a_digit(small / name, which=-1)
         assert name in _said(small)
         (small / name).write_bytes((trained / name).read_bytes())
