@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import files
 from .dataset import DatasetError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -27,6 +28,7 @@ def read_images(paths: Sequence[Path], size: int) -> Tensor:
 
     pictures = np.empty((len(paths), size, size, 3), dtype=np.uint8)
     for place, path in enumerate(paths):
+        files.refuse_pointer(path)
         try:
             with Image.open(path) as picture:
                 pictures[place] = np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
