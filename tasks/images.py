@@ -28,11 +28,12 @@ def read_images(paths: Sequence[Path], size: int) -> Tensor:
 
     pictures = np.empty((len(paths), size, size, 3), dtype=np.uint8)
     for place, path in enumerate(paths):
-        files.refuse_pointer(path)
         try:
             with Image.open(path) as picture:
                 pictures[place] = np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            if path.is_file():
+                files.refuse_pointer(path)
             raise DatasetError(f"{path} is not a whole picture: {error or type(error).__name__}") from None
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
 
