@@ -20,7 +20,7 @@ from mtlbench.blocks import product_by_blocks
 from mtlbench.errors import InputError
 from mtlbench.gramian import averaged, combine, gramian, product, ranks, to_host
 from mtlbench.graph import Losses, gradient, jacobian, leaves, reach, read_losses, shared_parameters
-from mtlbench.kept import keep
+from mtlbench.kept import Memory
 from mtlbench.methods.method import Array, Method, choice
 from mtlbench.targets import Targets, find_targets, union
 
@@ -179,16 +179,18 @@ def _gramian_step(
     """
     losses, apart = batches[-1], bool(targets.encoder)
     others: list[Rows] = []
+    # A method that changes the gradients may hold on to them.
+    kept = None if method.needs == "jacobian" else Memory(method)
     if low:
         total = product_by_blocks(batches[:2], targets.rows, context.scale, over_ranks=apart)
         targets = Targets((), targets.own, later=targets.shared())
     else:
         bare = Targets(targets.rows, ((),) * len(losses.roots), targets.encoder)
         others = [
-            _differentiate(batch, bare, context.scale, method, place, retain_graph=True)[0]
+            _differentiate(batch, bare, context.scale, kept, place, retain_graph=True)[0]
             for place, batch in enumerate(batches[:-1])
         ]
-    rows, rest = _differentiate(losses, targets, context.scale, method, len(batches) - 1, bool(targets.later))
+    rows, rest = _differentiate(losses, targets, context.scale, kept, len(batches) - 1, bool(targets.later))
     (means,) = averaged((losses.values,))
     # Only a scaler minds a broken head: it would skip the step after the method has moved on.
     scaling = (_marks(rest, means), context.scale) if context.scaled else ()
@@ -213,7 +215,7 @@ def _gramian_step(
 
 
 def _differentiate(
-    losses: Losses, targets: Targets, scale: Tensor, method: Method, batch: int, retain_graph: bool
+    losses: Losses, targets: Targets, scale: Tensor, kept: Memory | None, batch: int, retain_graph: bool
 ) -> tuple[Rows, Rows]:
     """For each task its row, and its gradients of the other shared parameters and of its own."""
     cut, last, alone = len(targets.rows), len(losses.roots) - 1, ranks() == 1
@@ -225,8 +227,7 @@ def _differentiate(
         if not alone:
             # The ranks hold different samples of the representation: there is no mean of such rows.
             row, others = row if targets.encoder else averaged(row), averaged(others)
-        # A method that changes the gradients may hold on to them.
-        rows.append(row if method.needs == "jacobian" else keep(row, method, (batch, task)))
+        rows.append(kept.keep(row, (batch, task)) if kept else row)
         rest.append(others)
         # Autograd's own memory serves the next task.
         del found, row

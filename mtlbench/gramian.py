@@ -39,11 +39,11 @@ def product(rows: Rows, other: Rows | None = None, *, over_ranks: bool = False) 
     ranks, so the Gramian is the sum of the local ones over (number of ranks)².
     """
     device = rows[0][0].device
-    if any(tensor.is_sparse for row in rows for tensor in row):
-        raise InputError("a shared parameter has sparse gradients: build its embedding with sparse=False")
     if device.type == "cpu":
         total = torch.from_numpy(host.products(rows, other))
     else:
+        if any(tensor.is_sparse for row in rows for tensor in row):
+            raise InputError(host.SPARSE)
         total = torch.zeros(len(rows), len(rows if other is None else other), dtype=torch.float64, device=device)
         for column in range(len(rows[0])):
             _add_on_device(total, _flat(rows, column), None if other is None else _flat(other, column))
@@ -82,8 +82,8 @@ def _flat(rows: Rows, column: int) -> list[Tensor]:
 def _add_on_device(total: Tensor, left: list[Tensor], right: list[Tensor] | None) -> None:
     """Add left rightᵀ by matrix products; with no ``right``, left leftᵀ, whose lower half need not be the mirror's."""
     for start in range(0, left[0].numel(), _DEVICE_COLUMNS):
-        a = torch.stack([row[start : start + _DEVICE_COLUMNS] for row in left]).double()
-        b = a if right is None else torch.stack([row[start : start + _DEVICE_COLUMNS] for row in right]).double()
+        a = torch.stack([row[start : start + _DEVICE_COLUMNS] for row in left]).to(total)
+        b = a if right is None else torch.stack([row[start : start + _DEVICE_COLUMNS] for row in right]).to(total)
         total.addmm_(a, b.T)
 
 

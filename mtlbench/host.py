@@ -1,7 +1,8 @@
 """Gramian and weighted sum of gradients that lie on the host: compiled loops that read every tensor where it lies.
 
 Copying the gradients side by side first would cost a third of the products, and handing them to compiled code as one
-array each more than the products of a small network: so the loops are handed addresses.
+array each more than the products of a small network: so the loops are handed addresses, of such tensors alone as can
+be read by one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _COLUMNS = 4096
 """So many numbers of all rows are multiplied before the next ones are read: they stay in the cache meanwhile."""
 _LANES = 32
 """Each product is so many sums side by side: every addition of one sum waits for the one before."""
+SPARSE = "a shared parameter has sparse gradients: build its embedding with sparse=False"
 _TYPES: dict[torch.dtype, Any] = {torch.float32: np.empty(0, np.float32), torch.float64: np.empty(0, np.float64)}
 """An empty array for every type of tensor that is read as it is: compiled code takes the type from it."""
 
@@ -34,38 +36,75 @@ _TYPES: dict[torch.dtype, Any] = {torch.float32: np.empty(0, np.float32), torch.
 def products(rows: Rows, other: Rows | None) -> Array:
     """J Jᵀ, or J₁ J₂ᵀ, float64: products and sums in float64, the same bits wherever the tensors lie.
 
-    Half precision is read as float32, and all as float64 if any tensor is.
+    Half precision is read as float32, and all as float64 if any tensor is; what lies elsewhere or in no order is copied
+    first. Raises :class:`~mtlbench.errors.InputError` for tensors of different size, complex ones, and those that have
+    no numbers of their own to copy (sparse, meta, distributed over processes).
     """
     both = rows if other is None else (*rows, *other)
     dtypes = {t.dtype for row in both for t in row}
     dtype = torch.float64 if torch.float64 in dtypes else torch.float32
     # Named, because the copies among them must outlive the loops.
-    dense = [[t if t.dtype == dtype and t.is_contiguous() else t.to(dtype).contiguous() for t in row] for row in both]
-    sizes = [t.numel() for t in dense[0]]
-    if any([t.numel() for t in row] != sizes for row in dense):
-        raise InputError("the gradients of one parameter must have the same size for all tasks")
+    dense = [[t if t.dtype == dtype and _readable(t) else _copied(t, dtype) for t in row] for row in both]
+    sizes = _sizes(dense)
     addresses = _addresses(dense)
     left, right = addresses[: len(rows)], addresses if other is None else addresses[len(rows) :]
     sums = np.zeros((len(left), len(right)))
-    _add_products(sums, left, right, np.array(sizes), _TYPES[dtype], other is None)
+    _add_products(sums, left, right, sizes, _TYPES[dtype], other is None)
     return sums
 
 
 def combination(rows: Rows | Sequence[Sequence[Tensor]], weights: Array) -> list[Tensor] | None:
-    """Σ_i w_i rows_i in new tensors; None where a tensor is not of one kind with the others, dense, and on the host.
+    """Σ_i w_i rows_i in new tensors; None where one is of another type or cannot be read by address, so torch must.
 
-    A row of weight 0 is not read.
+    A row of weight 0 is not read. Raises :class:`~mtlbench.errors.InputError` for tensors of different size, or where
+    there is not one weight for each row.
     """
     dtype = rows[0][0].dtype
-    if dtype not in _TYPES or not all(
-        [t.dtype == dtype and t.is_cpu and not t.is_sparse and t.is_contiguous() for row in rows for t in row]
-    ):
+    if dtype not in _TYPES or not all([t.dtype == dtype and _readable(t) for row in rows for t in row]):
         return None
+    if len(weights) != len(rows):
+        raise InputError(f"{len(weights)} weights do not fit the gradients of {len(rows)} tasks")
+    sizes = _sizes(rows)
     sums = [torch.empty_like(t) for t in rows[0]]
-    sizes = np.array([t.numel() for t in sums])
     like = _TYPES[dtype]
     _combine(_addresses([sums])[0], _addresses(rows), sizes, weights.astype(like.dtype), like)
     return sums
+
+
+def _readable(tensor: Tensor) -> bool:
+    """Whether the numbers lie at the tensor's address, in order, with their own sign.
+
+    Nothing lies at the address 0: there are tensors that only stand for numbers, such as autograd's zeros.
+    """
+    return (
+        tensor.is_cpu
+        and tensor.layout is torch.strided
+        and tensor.is_contiguous()
+        and not tensor.is_neg()
+        and (tensor.data_ptr() != 0 or tensor.numel() == 0)
+    )
+
+
+def _copied(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """The numbers of ``tensor`` as a new tensor that can be read."""
+    if tensor.is_sparse:
+        raise InputError(SPARSE)
+    try:
+        if tensor.is_complex():
+            raise RuntimeError("it is complex")
+        return torch.empty(tensor.shape, dtype=dtype).copy_(tensor)
+    except RuntimeError as error:
+        kind = f"{type(tensor).__name__} ({str(tensor.layout).removeprefix('torch.')}, {tensor.device})"
+        raise InputError(
+            f"a gradient cannot be multiplied, a {kind}: {str(error).splitlines()[0]}; it must be a dense real tensor"
+        ) from None
+
+
+def _sizes(rows: Sequence[Sequence[Tensor]]) -> Any:
+    sizes = [tensor.numel() for tensor in rows[0]]
+    if any([[tensor.numel() for tensor in row] != sizes for row in rows]):
+        raise InputError("the gradients of one parameter must have the same size for all tasks")
+    return np.array(sizes)
 
 
 def _addresses(rows: Sequence[Sequence[Tensor]]) -> Any:

@@ -21,20 +21,29 @@ _LARGE = 1 << 20
 _kept: WeakKeyDictionary[Method, dict[tuple[int, int], tuple[Tensor, ...]]] = WeakKeyDictionary()
 
 
-def keep(row: tuple[Tensor, ...], method: Method, place: tuple[int, int]) -> tuple[Tensor, ...]:
-    """A copy of ``row``, overwritten by the next call for the same ``place`` (batch, task) of ``method``.
+class Memory:
+    """The memory of ``method`` in one step: a place that this step does not take up is let go with it.
 
-    The row itself where it is small or lies on a device, whose allocator keeps what is let go. The memory lives as
-    long as the method.
+    It lives as long as the method.
     """
-    if sum([tensor.numel() * tensor.element_size() for tensor in row]) < _LARGE:
-        return row
-    if not all(tensor.is_cpu and not tensor.is_sparse for tensor in row):
-        return row
-    places = _kept.setdefault(method, {})
-    before = places.get(place, ())
-    if [(t.shape, t.dtype) for t in before] == [(t.shape, t.dtype) for t in row]:
-        torch._foreach_copy_(before, row)
-    else:
-        places[place] = before = tuple(tensor.clone() for tensor in row)
-    return before
+
+    def __init__(self, method: Method) -> None:
+        self.before = _kept.pop(method, {})
+        self.now: dict[tuple[int, int], tuple[Tensor, ...]] = {}
+        _kept[method] = self.now
+
+    def keep(self, row: tuple[Tensor, ...], place: tuple[int, int]) -> tuple[Tensor, ...]:
+        """A copy of ``row``, overwritten by the next step at the same ``place`` (batch, task).
+
+        The row itself where it is small or lies on a device, whose allocator keeps what is let go.
+        """
+        memory = self.before.pop(place, ())
+        if sum([tensor.numel() * tensor.element_size() for tensor in row]) < _LARGE:
+            return row
+        if not all(tensor.is_cpu and not tensor.is_sparse for tensor in row):
+            return row
+        if [(t.shape, t.dtype) for t in memory] != [(t.shape, t.dtype) for t in row]:
+            memory = tuple(torch.empty_like(tensor) for tensor in row)
+        torch._foreach_copy_(memory, row)
+        self.now[place] = memory
+        return memory

@@ -96,7 +96,9 @@ def _write(path: Path, key: str, splits: Splits) -> None:
     tensors = {}
     for name in _SPLITS:
         split: Split = getattr(splits, name)
-        tensors[f"{name}/inputs"] = _packed(split.inputs)
+        packed = _packed(split.inputs)
+        # Inputs that are bytes by themselves stay bytes.
+        tensors[f"{name}/{'inputs' if packed.dtype == split.inputs.dtype else 'bytes'}"] = packed
         tensors |= {f"{name}/targets/{task}": target.contiguous() for task, target in split.targets.items()}
         if split.sources is not None:
             tensors[f"{name}/sources"] = split.sources.contiguous()
@@ -139,7 +141,9 @@ def _read(path: Path, key: str) -> Splits | None:
 def _split(name: str, tensors: Mapping[str, Tensor]) -> Split:
     start = f"{name}/targets/"
     targets = {key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)}
-    return Split(_unpacked(tensors[f"{name}/inputs"]), targets, tensors.get(f"{name}/sources"))
+    packed = tensors.get(f"{name}/bytes")
+    inputs = tensors[f"{name}/inputs"] if packed is None else _unpacked(packed)
+    return Split(inputs, targets, tensors.get(f"{name}/sources"))
 
 
 def _checksum(key: str, digest: str, tensors: Mapping[str, Tensor]) -> str:
@@ -165,8 +169,6 @@ def _packed(inputs: Tensor) -> Tensor:
 
 
 def _unpacked(inputs: Tensor) -> Tensor:
-    if inputs.dtype != torch.uint8:
-        return inputs
     unpacked = torch.empty(inputs.shape, dtype=torch.float32)
     # In portions: torch first makes floats of all the bytes it is given at once.
     for part, whole in zip(inputs.split(_PORTION), unpacked.split(_PORTION), strict=True):

@@ -10,6 +10,7 @@ the bachelor's degree on; that of the income setting is −0.178 (0.177). As in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from torch import nn
 
 from . import data_directory, files, tables
+from .cache import cached
 from .dataset import DatasetError, MultiTaskDataset, Protocol, Source, SourceFile, Split, Splits, Task
 from .losses import bce_with_logits
 from .metrics import AUC, BINARY_ACCURACY
@@ -83,6 +85,10 @@ class CensusIncome(MultiTaskDataset):
     def load(self, seed: int, data_dir: Path | None = None) -> Splits:
         """The persons, the same for every ``seed``."""
         paths = files.locate(self.source, data_directory(data_dir) / self.source.folder)
+        variant = self.tasks[0].name
+        return cached(self.name, self.source, paths, {"variant": variant}, lambda: self._build(paths))
+
+    def _build(self, paths: Mapping[str, Path]) -> Splits:
         files.verify(self.source, paths)
         numbers = [name for name, size in ATTRIBUTES.items() if not size]
         frames = [

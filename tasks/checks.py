@@ -15,8 +15,9 @@ def check_splits(dataset: MultiTaskDataset, splits: Splits) -> None:
 
     In every split: the targets are those of the tasks; inputs and targets are float32 or integers (small ones too: a
     picture may stay bytes until the encoder sees it), of the same shape and type as in training; inputs are finite;
-    float targets are finite or NaN, which means missing; integer targets are classes, from 0 to below the task's
-    outputs (0 and 1 for a single output), or -100, which means missing; and every task has a label at least once.
+    float targets have the shape (N, outputs, ...), the head's, and are finite or NaN, which means missing;
+    integer targets are classes, from 0 to below the task's outputs (0 and 1 for a single output), or -100, which means
+    missing; every task has a label at least once, and both classes where one of its metrics needs them.
     """
     parts = {"training": splits.train, "validation": splits.validation, "test": splits.test}
     names = [task.name for task in dataset.tasks]
@@ -42,6 +43,8 @@ def check_splits(dataset: MultiTaskDataset, splits: Splits) -> None:
             every = "no split" if len(missing) == len(parts) else f"the {' and the '.join(missing)} split"
             has = "has a sample" if len(missing) == len(parts) else "has no sample"
             raise DatasetError(f"{dataset.name}: {every} {has} with a label of task {task.name!r}")
+        for part, split in parts.items():
+            _check_classes(f"{dataset.name}: the {part} split", task, split.targets[task.name])
 
 
 def _check_kind(what: str, tensor: Tensor, training: Tensor) -> None:
@@ -58,6 +61,11 @@ def _check_kind(what: str, tensor: Tensor, training: Tensor) -> None:
 def _check_labels(what: str, task: Task, target: Tensor) -> bool:
     """Whether there is any label in ``target``; raises where one of them is impossible."""
     if target.is_floating_point():
+        if target.shape[1:2] != (task.outputs,):
+            raise DatasetError(
+                f"{what} have the shape {_shape(target)} for each sample, but the head gives {task.outputs}: "
+                f"float targets are (N, {task.outputs}, ...)"
+            )
         if target.isinf().any():
             raise DatasetError(f"{what} have {_share(target.isinf())}")
         return not bool(target.isnan().all())
@@ -71,6 +79,17 @@ def _check_labels(what: str, task: Task, target: Tensor) -> bool:
             f"or are {UNLABELLED} where one is missing"
         )
     return bool(labelled.any())
+
+
+def _check_classes(where: str, task: Task, target: Tensor) -> None:
+    """Raise where a metric that needs two classes would see one, in any column of ``target``."""
+    metric = next((metric.name for metric in task.metrics if metric.two_classes), None)
+    for column in target.reshape(len(target), -1).T if metric else ():
+        labels = column[~column.isnan() & (column != UNLABELLED)]
+        if len(labels) and bool((labels == labels[0]).all()):
+            raise DatasetError(
+                f"{where} has no label of task {task.name!r} but {labels[0].item():g}: its {metric} needs both classes"
+            )
 
 
 def _finite(tensor: Tensor) -> bool:

@@ -27,6 +27,14 @@ def _without_valences(chem: ModuleType, text: str) -> Any:
     return None if failed else molecule
 
 
+def version() -> str:
+    """The version of RDKit, which decides what it computes."""
+    rdkit()
+    from rdkit import rdBase
+
+    return str(rdBase.rdkitVersion)
+
+
 def rdkit() -> ModuleType:
     """``rdkit.Chem``, silent; raises :class:`DatasetError` naming the extra where it is not installed."""
     try:

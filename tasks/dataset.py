@@ -32,13 +32,14 @@ class Metric:
 
     ``compute(target, prediction)`` takes a whole split as two arrays of N samples, averages over the samples and
     raises ``ValueError`` where the prediction, the raw output of the task's head, is not finite. ``unit`` is what
-    the report prints beside the number.
+    the report prints beside the number. ``two_classes``: it is not defined where all labels of a split are equal.
     """
 
     name: str
     compute: Callable[[np.ndarray, np.ndarray], float]
     higher_is_better: bool
     unit: str
+    two_classes: bool = False
 
 
 class Running(Interface):

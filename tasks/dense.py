@@ -104,6 +104,7 @@ def _stack(paths: list[Path], read: Callable[[Path, np.ndarray], np.ndarray]) ->
 
 
 def _load(path: Path) -> np.ndarray:
+    files.refuse_pointer(path)
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

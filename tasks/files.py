@@ -39,9 +39,18 @@ def locate(source: Source, folder: Path) -> dict[str, Path]:
             "with MTLBENCH_DATA or --data-dir"
         )
     for name, path in paths.items():
-        if not (path.is_dir() and name in source.layout) and _begins_with(path, _POINTER):
-            raise DatasetError(f"{path} is a Git LFS pointer, not the data: fetch the file itself with git lfs pull")
+        if not (path.is_dir() and name in source.layout):
+            refuse_pointer(path)
     return paths
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise :class:`DatasetError` where a Git LFS pointer lies at ``path`` in place of the data.
+
+    :func:`locate` asks this for all that it finds; whoever reads a file of a folder, or one that may be missing, asks.
+    """
+    if _begins_with(path, _POINTER):
+        raise DatasetError(f"{path} is a Git LFS pointer, not the data: fetch the file itself with git lfs pull")
 
 
 def verify(source: Source, paths: Mapping[str, Path]) -> None:

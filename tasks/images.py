@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import files
 from .dataset import DatasetError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -31,6 +32,8 @@ def read_images(paths: Sequence[Path], size: int) -> Tensor:
             with Image.open(path) as picture:
                 pictures[place] = np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            if path.is_file():
+                files.refuse_pointer(path)
             raise DatasetError(f"{path} is not a whole picture: {error or type(error).__name__}") from None
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
 

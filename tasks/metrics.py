@@ -139,7 +139,7 @@ def check_finite(prediction: np.ndarray) -> None:
 
 ACCURACY = Metric("accuracy", accuracy, higher_is_better=True, unit="fraction")
 BINARY_ACCURACY = Metric("accuracy", binary_accuracy, higher_is_better=True, unit="fraction")
-AUC = Metric("auc", auc, higher_is_better=True, unit="fraction")
+AUC = Metric("auc", auc, higher_is_better=True, unit="fraction", two_classes=True)
 F1 = Metric("f1", f1, higher_is_better=True, unit="fraction")
 NORMALISED_MSE = Metric("nmse", normalised_mse, higher_is_better=False, unit="fraction of variance")
 RELATIVE_RMSE = Metric("rrmse", relative_rmse, higher_is_better=False, unit="fraction of guessing the mean")

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from . import data_directory, files
-from .chemistry import parse, rdkit
+from .cache import cached
+from .chemistry import parse, rdkit, version
 from .dataset import DatasetError, MultiTaskDataset, Source, Split, Splits, Task
 from .molecule_splits import both_classes_everywhere, random_parts, scaffold_parts
 
@@ -59,7 +60,14 @@ class Molecules(MultiTaskDataset):
 
     def load(self, seed: int, data_dir: Path | None = None) -> Splits:
         """The molecules of trial ``seed``, fingerprints as uint8 (N, 2048), targets as float32 (N, 1)."""
-        path = files.locate(self.source, data_directory(data_dir) / self.source.folder)[self.source.files[0].name]
+        paths = files.locate(self.source, data_directory(data_dir) / self.source.folder)
+        (path,) = paths.values()
+        decides: dict[str, object] = {"split": self.split, "rdkit": version()}
+        if self.split == "random":
+            decides["seed"] = seed
+        return cached(self.name, self.source, paths, decides, lambda: self._build(path, seed))
+
+    def _build(self, path: Path, seed: int) -> Splits:
         smiles, bits, values = _read(self.source, path.absolute(), self.columns)
         if self.binary and not bool((np.isnan(values) | (values == 0) | (values == 1)).all()):
             raise DatasetError(f"{path} holds a label that is neither 0 nor 1 nor empty")

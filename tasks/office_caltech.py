@@ -32,7 +32,7 @@ _URL = "https://github.com/jindongwang/transferlearning/tree/master/data#office-
 class OfficeCaltech(MultiTaskDataset):
     """Four tasks of 10 classes on 800 numbers: word counts over their sum, standardised over the training pictures.
 
-    Each class of each domain is split 60/20/20, once and for all: 1,519 + 507 + 507 pictures.
+    Each class of each domain is split 60/20/20, once and for all: 1,521 + 506 + 506 pictures.
     """
 
     name = "office_caltech"

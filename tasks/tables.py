@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import files
 from .dataset import DatasetError, Split
 from .metrics import MAE, RMSE
 
@@ -97,6 +98,7 @@ def read_mat(path: Path, *variables: str) -> list[np.ndarray]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
+    files.refuse_pointer(path)
     try:
         content = loadmat(path, variable_names=variables)
     except (MatReadError, NotImplementedError, ValueError, TypeError, OSError) as error:

@@ -11,6 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 READMES = [ROOT / folder / "README.md" for folder in (".", "mtlbench/gramians", "results/published")]
+# What the pages have their reader write, and a file of the results.
+WRITTEN = {
+    *("tasks/heating.py", "mtlbench/methods/inverse_loss.py", "tests/mtlbench/test_methods_inverse_loss.py"),
+    *("mtlbench/architectures/task_layers.py", "solvers/inner_weights.csv"),
+}
 PAGES = sorted([*READMES, *(ROOT / "docs").glob("*.md")])
 
 
@@ -45,3 +50,10 @@ def test_the_links_that_make_solvers_and_tasks_importable_are_relative():
         link = ROOT / "mtlbench" / room
         assert link.is_symlink()
         assert str(link.readlink()) == f"../{room}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_path_into_the_project_exists(page):
+    rooms = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("results", "data"))
+    for path in re.findall(rf"`((?:{rooms})/[\w./-]+)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists() or path in WRITTEN or "NAME" in path, f"{page.name} names {path}"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mtlbench import backward, host, kept, methods
 from mtlbench.errors import InputError
 from mtlbench.gradients import gramian, step
+from mtlbench.gramian import combine
 
 # One is longer than what is read at once, one shorter than what is summed side by side, one empty.
 SHAPES = ((70, 67), (3, 5), (0,), (130,))
@@ -78,11 +79,80 @@ def test_the_weighted_sum_is_new_and_leaves_out_what_has_no_weight(dtype):
 
 @pytest.mark.parametrize(
     "odd",
-    [torch.ones(4, 3).T, torch.ones(3, 4).half(), torch.ones(()).expand(3, 4), torch.eye(3, 4).to_sparse()],
-    ids=["transposed", "half", "expanded", "sparse"],
+    [
+        *(torch.ones(4, 3).T, torch.ones(3, 4).half(), torch.ones(()).expand(3, 4), torch.eye(3, 4).to_sparse()),
+        *(torch._neg_view(torch.ones(3, 4)), torch._efficientzerotensor((3, 4)), torch.ones(3, 4, device="meta")),
+    ],
+    ids=["transposed", "half", "expanded", "sparse", "negative", "zero", "meta"],
 )
 def test_what_does_not_lie_in_order_is_left_to_torch(odd):
-    assert host.combination(((odd,), (odd,)), np.ones(2)) is None
+    one = torch.ones(3, 4)
+    for rows in (((odd,), (odd,)), ((one,), (odd,)), ((odd,), (one,))):
+        assert host.combination(rows, np.ones(2)) is None
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("length", [1, 2, 31, 63, 65, 127, 129, 4095, 4096, 4097, 4160, 8193])
+def test_every_product_and_sum_of_every_number_of_rows_and_length(rows, length):
+    j = np.random.default_rng(rows * length).standard_normal((rows + 2, length))
+    tensors = tuple((torch.from_numpy(row),) for row in j)
+    np.testing.assert_allclose(gramian(tensors[:rows]), j[:rows] @ j[:rows].T, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(gramian(tensors[:rows], tensors), j[:rows] @ j.T, rtol=0, atol=1e-10)
+    (found,) = host.combination(tensors[:rows], np.arange(rows) - 1.0)
+    np.testing.assert_allclose(found.numpy(), (np.arange(rows) - 1.0) @ j[:rows], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("odd", "value"),
+    [
+        (torch._neg_view(torch.ones(3, 4)), -1.0),
+        (torch.complex(torch.zeros(3, 4), torch.ones(3, 4)).conj().imag, -1.0),
+        (torch._efficientzerotensor((3, 4)), 0.0),
+        (torch.full((3, 4), 2.0, dtype=torch.float64), 2.0),
+    ],
+    ids=["negative", "conjugate", "zero", "double"],
+)
+def test_numbers_that_do_not_lie_as_they_are_have_the_value_that_torch_says(odd, value):
+    one = torch.ones(3, 4)
+    np.testing.assert_array_equal(gramian(((one,), (odd,))), 12 * np.outer([1, value], [1, value]))
+    np.testing.assert_array_equal(gramian(((odd,), (one,))), 12 * np.outer([value, 1], [value, 1]))
+    (total,) = combine(((one,), (odd,)), np.array([1.0, 2.0]))
+    torch.testing.assert_close(total, one + 2 * value)
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (torch.ones(3, 4, device="meta"), r"a Tensor \(strided, meta\): Cannot copy out of meta tensor"),
+        (torch.ones(3, 4, dtype=torch.complex64), "it is complex; it must be a dense real tensor"),
+        (torch.ones(3, 4).to_mkldnn(), r"a Tensor \(_mkldnn, cpu\)"),
+        (torch._to_functional_tensor(torch.ones(3, 4)), "a gradient cannot be multiplied"),
+    ],
+    ids=["meta", "complex", "mkldnn", "functional"],
+)
+def test_tensors_without_numbers_of_their_own_are_refused_not_read(odd, message):
+    with pytest.raises(InputError, match=message) as caught:
+        gramian(((torch.ones(3, 4),), (odd,)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("devices", [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_model_may_lie_on_two_devices(devices):
+    rows = tuple(tuple(torch.full((3,), n, device=device) for device in devices) for n in (1.0, 2.0))
+    np.testing.assert_array_equal(gramian(rows), [[6, 12], [12, 24]])
+    for found, device in zip(combine(rows, np.array([1.0, 2.0])), devices, strict=True):
+        assert found.device.type == device
+        assert found.tolist() == [5, 5, 5]
+
+
+def test_what_does_not_fit_together_is_not_combined():
+    rows = gradients(3)
+    with pytest.raises(InputError, match="2 weights do not fit the gradients of 3 tasks"):
+        host.combination(rows, np.ones(2))
+    for short in (rows[2][:-1], tuple(tensor.reshape(-1)[:-1] for tensor in rows[2])):
+        with pytest.raises(InputError, match="the same size for all tasks"):
+            host.combination((*rows[:2], short), np.ones(3))
 
 
 # ---- memory that stays with a method --------------------------------------------------------------------------
@@ -143,3 +213,14 @@ def test_the_memory_goes_with_its_method(monkeypatch):
     del method
     gc.collect()
     assert len(kept._kept) == before
+
+
+def test_a_place_that_a_step_does_not_take_up_is_let_go(monkeypatch):
+    monkeypatch.setattr(kept, "_LARGE", 0)
+    method = methods.get("mgda")
+    for tasks in (4, 2):
+        grads(method, [0], tasks)
+        assert len(kept._kept[method]) == tasks
+    monkeypatch.setattr(kept, "_LARGE", 1 << 20)
+    grads(method, [0])
+    assert not kept._kept[method]

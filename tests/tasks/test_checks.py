@@ -9,6 +9,7 @@ import torch
 
 from mtlbench.tasks import DatasetError, Split, Splits
 from mtlbench.tasks.checks import check_splits
+from mtlbench.tasks.metrics import ACCURACY, AUC, RMSE
 
 NAN, INF = float("nan"), float("inf")
 
@@ -23,9 +24,9 @@ def check(**changed: Split) -> None:
     dataset = SimpleNamespace(
         name="mine",
         tasks=[
-            SimpleNamespace(name="kind", outputs=3),
-            SimpleNamespace(name="size", outputs=1),
-            SimpleNamespace(name="flag", outputs=1),
+            SimpleNamespace(name="kind", outputs=3, metrics=(ACCURACY,)),
+            SimpleNamespace(name="size", outputs=1, metrics=(RMSE,)),
+            SimpleNamespace(name="flag", outputs=1, metrics=(ACCURACY, AUC)),
         ],
     )
     parts = {"train": part(), "validation": part(), "test": part()} | changed
@@ -66,6 +67,18 @@ def test_good_data_pass_missing_labels_too():
         ),
         ({"test": part(kind=labels(0, 1, 2, -1, 0, 0))}, "the test targets of task 'kind' hold the label -1"),
         ({"test": part(flag=labels(0, 1, 2, 0, 0, 0))}, "hold the label 2, but labels lie between 0 and 1"),
+        (
+            {"validation": part(flag=labels(0, 0, -100, 0, 0, 0))},
+            "^mine: the validation split has no label of task 'flag' but 0: its auc needs both classes$",
+        ),
+        (
+            dict.fromkeys(("train", "validation", "test"), part(size=torch.ones(6))),
+            "targets of task 'size' have the shape of one number for each sample, but the head gives 1: .*N, 1, ",
+        ),
+        (
+            dict.fromkeys(("train", "validation", "test"), part(size=torch.ones(6, 2))),
+            "targets of task 'size' have the shape 2 for each sample, but the head gives 1",
+        ),
         (
             {"validation": part(kind=labels(*[-100] * 6))},
             "^mine: the validation split has no sample with a label of task 'kind'$",

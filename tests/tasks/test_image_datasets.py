@@ -90,9 +90,11 @@ def test_a_picture_that_is_cut_or_none_is_named(ready):
     dataset, data_dir = ready("office31")
     path = data_dir / "office31" / "dslr" / "images" / "class_07" / "frame_0001.jpg"
     whole = path.read_bytes()
-    for content in (whole[: len(whole) // 2], b"", b"version https://git-lfs.github.com/spec/v1\n", b"GIF89a" + whole):
+    for content in (whole[: len(whole) // 2], b"", b"GIF89a" + whole):
         path.write_bytes(content)
         refuse(dataset, data_dir, r"class_07/frame_0001.jpg is not a whole picture")
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    refuse(dataset, data_dir, r"class_07/frame_0001.jpg is a Git LFS pointer")
 
 
 def test_classes_that_are_missing_or_differ_are_named(ready):

@@ -40,6 +40,11 @@ def put(array: np.ndarray):
     ("file", "damage", "message"),
     [
         ("train/image/4.npy", lambda p: p.write_bytes(p.read_bytes()[:999]), "is not a whole array of numbers"),
+        (
+            "train/image/4.npy",
+            lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\n"),
+            "is a Git LFS pointer",
+        ),
         ("train/image/4.npy", lambda p: p.write_bytes(b""), "is not a whole array of numbers"),
         ("train/depth/4.npy", lambda p: np.save(p, np.array([{}]), allow_pickle=True), "is not a whole array"),
         ("train/depth/4.npy", put(np.full((32, 64), "1")), "is not an array of numbers"),

@@ -161,6 +161,9 @@ def test_sarcos_trains_on_the_training_file_where_it_is_there_without_the_rows_o
     dataset.training_rows = 700
     both = dataset.load(0, data_dir)
     assert [len(s) for s in (both.train, both.validation, both.test)] == [450, 50, 200]
+    (data_dir / "sarcos" / "sarcos_inv.mat").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(DatasetError, match=r"sarcos_inv\.mat is a Git LFS pointer"):
+        dataset.load(0, data_dir)
     savemat(data_dir / "sarcos" / "sarcos_inv.mat", {"sarcos": test})
     with pytest.raises(DatasetError, match=r"sarcos_inv\.mat lacks the variable sarcos_inv"):
         dataset.load(0, data_dir)
