@@ -188,9 +188,10 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
     taken on.
     """
     records = list(records)
-    described: dict[tuple[str, str], dict[str, dict[str, MetricInfo]]] = {}
+    described: dict[tuple[str, ...], dict[str, dict[str, MetricInfo]]] = {}
     for run in records:
-        known = described.setdefault((run.dataset, run.architecture), {})
+        # A setting may have tasks of its own.
+        known = described.setdefault((run.dataset, run.architecture, run.setting), {})
         for task, metrics in run.metrics.items():
             known.setdefault(task, {}).update(metrics)
     rows = []
@@ -204,7 +205,7 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
             "options": run.options,
             "step_size_adapter": run.configuration.get("step_size_adapter", 0.0),
         }
-        for task, metrics in described[run.dataset, run.architecture].items():
+        for task, metrics in described[run.dataset, run.architecture, run.setting].items():
             for position, (metric, info) in enumerate(metrics.items()):
                 splits = {"validation": run.validation, "test": run.test} | (run.paper or {})
                 for split, scores in splits.items():
