@@ -74,7 +74,10 @@ class Beside(MultiTaskDataset):
         by_name = {task.name: task for task in dataset.tasks}
         others = [name for name in by_name if name != primary]
         kept = others if auxiliary.tasks is None else auxiliary.tasks
-        for what, name, valid in (("primary task", primary, [*by_name]), *(("auxiliary task", n, others) for n in kept)):
+        for what, name, valid in (
+            ("primary task", primary, [*by_name]),
+            *(("auxiliary task", n, others) for n in kept),
+        ):
             if name not in valid:
                 raise unknown_name(what, name, valid, dataset.name)
         self.name = dataset.name  # type: ignore[misc]
@@ -90,7 +93,9 @@ class Beside(MultiTaskDataset):
             for part in (splits.train, splits.validation, splits.test)
         )
         if self._noise:
-            noise = {task.name: noisy(train.targets[task.name], self._noise, seed, task.name) for task in self.tasks[1:]}
+            noise = {
+                task.name: noisy(train.targets[task.name], self._noise, seed, task.name) for task in self.tasks[1:]
+            }
             train = Split(train.inputs, {**train.targets, **noise}, train.sources)
         return Splits.of(train, validation, test)
 

@@ -139,7 +139,9 @@ def findings(table: pd.DataFrame) -> list[str]:
         )
     count = int(table["gain_half_width"].notna().sum())
     chance = f"Of {count} comparisons about {fixed(0.05 * count, 1)} would lie beyond their interval by chance."
-    return [*said, chance] if said else ["No run of this benchmark has a primary task: name one in the dataset's section."]
+    return (
+        [*said, chance] if said else ["No run of this benchmark has a primary task: name one in the dataset's section."]
+    )
 
 
 def _named(rows: pd.DataFrame) -> str:
