@@ -1,8 +1,8 @@
 """A primary task and what stands beside it: the dataset that a cell trains on, once one task is named ``primary``.
 
-The primary task is the first; then come the auxiliary tasks that stay, then regularisers (:mod:`mtlbench.regularisers`).
-Validation chooses the epoch by the primary task alone. Nothing of this is there unless a benchmark file names a
-primary task. Importing this module does not import torch.
+The primary task is the first; then come the auxiliary tasks that stay, then regularisers, which stand in
+:mod:`mtlbench.regularisers`. Validation chooses the epoch by the primary task alone. Nothing of this is there unless a
+benchmark file names a primary task. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -74,12 +74,11 @@ class Beside(MultiTaskDataset):
         by_name = {task.name: task for task in dataset.tasks}
         others = [name for name in by_name if name != primary]
         kept = others if auxiliary.tasks is None else auxiliary.tasks
-        for what, name, valid in (
-            ("primary task", primary, [*by_name]),
-            *(("auxiliary task", n, others) for n in kept),
-        ):
-            if name not in valid:
-                raise unknown_name(what, name, valid, dataset.name)
+        if primary not in by_name:
+            raise unknown_name("primary task", primary, by_name, dataset.name)
+        for name in kept:
+            if name not in others:
+                raise unknown_name("auxiliary task", name, others, dataset.name)
         self.name = dataset.name  # type: ignore[misc]
         self.tasks = tuple(by_name[name] for name in (primary, *(name for name in others if name in kept)))
         self.protocol, self.source = dataset.protocol, dataset.source
@@ -93,9 +92,8 @@ class Beside(MultiTaskDataset):
             for part in (splits.train, splits.validation, splits.test)
         )
         if self._noise:
-            noise = {
-                task.name: noisy(train.targets[task.name], self._noise, seed, task.name) for task in self.tasks[1:]
-            }
+            names = [task.name for task in self.tasks[1:]]
+            noise = {name: noisy(train.targets[name], self._noise, seed, name) for name in names}
             train = Split(train.inputs, {**train.targets, **noise}, train.sources)
         return Splits.of(train, validation, test)
 

@@ -17,7 +17,6 @@ class ParameterGradient(Regulariser):
     """The squared length of the primary loss's gradient by all parameters."""
 
     def penalty(self, at: Pass) -> Tensor:
-        slopes = torch.autograd.grad(
-            at.loss, tuple(parameters(at.model).values()), create_graph=True, allow_unused=True
-        )
+        values = tuple(parameters(at.model).values())
+        slopes = torch.autograd.grad(at.loss, values, create_graph=True, allow_unused=True)
         return torch.stack([slope.square().sum() for slope in slopes if slope is not None]).sum()

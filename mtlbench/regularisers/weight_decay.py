@@ -1,8 +1,8 @@
 r"""weight_decay: half the squared length of all parameters, :math:`\tfrac12 \|\theta\|^2`, whose gradient is θ.
 
 As auxiliary to a primary gradient g_0, the projection takes away the part of g_0 whose step would lengthen θ, and never
-shortens θ further: with :math:`\langle g_0, \theta \rangle \ge 0` nothing happens. Source: A. Krogh, J. Hertz, "A simple
-weight decay can improve generalization", NIPS 1991. See ``docs/mathematics.md``, "Primary and auxiliary".
+shortens θ further: with :math:`\langle g_0, \theta \rangle \ge 0` nothing happens. Source: A. Krogh, J. Hertz, "A
+simple weight decay can improve generalization", NIPS 1991. See ``docs/mathematics.md``, "Primary and auxiliary".
 """
 
 from __future__ import annotations

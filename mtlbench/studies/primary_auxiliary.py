@@ -135,13 +135,12 @@ def findings(table: pd.DataFrame) -> list[str]:
         first = part.iloc[0]
         said.append(
             f"{dataset}, {first['primary']}, {beside}: of {plural(len(part), 'row')} {_named(better)} better than the "
-            f"task alone ({first['metric']}, {number(first['alone'], 3)}) beyond the 95 % interval, {_named(worse)} worse."
+            f"task alone ({first['metric']}, {number(first['alone'], 3)}) beyond the 95 % interval, {_named(worse)} "
+            "worse."
         )
     count = int(table["gain_half_width"].notna().sum())
     chance = f"Of {count} comparisons about {fixed(0.05 * count, 1)} would lie beyond their interval by chance."
-    return (
-        [*said, chance] if said else ["No run of this benchmark has a primary task: name one in the dataset's section."]
-    )
+    return [*said, chance] if said else ["No run has a primary task: name one in the dataset's section."]
 
 
 def _named(rows: pd.DataFrame) -> str:
@@ -167,8 +166,8 @@ STUDY = Study(
     title="Primary and auxiliary",
     question=(
         "One task counts, and everything else is trained for its sake: auxiliary tasks whose labels grow noisy, or a "
-        "penalty as an objective of its own. A method that weighs losses may win by what stands beside the task and may "
-        "lose by it; the projection only keeps the others from harm. Is the primary task better off than alone?"
+        "penalty as an objective of its own. A method that weighs losses may win by what stands beside the task and "
+        "may lose by it; the projection keeps the others from harm. Is the primary task better off than alone?"
     ),
     caption="The primary task's metric on test less that of its own network, paired by seed, with 95 % intervals.",
     columns=COLUMNS,

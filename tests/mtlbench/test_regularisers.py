@@ -1,8 +1,9 @@
-"""Regularisers as objectives: values and gradients by hand, the inequality between two of them, and training with them."""
+"""Regularisers as objectives: values and gradients by hand, the inequality between two, training with them."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -115,7 +116,7 @@ def test_the_parameter_gradient_bounds_the_input_gradient(widths, activation, si
     """‖∇ₓf‖² Σ_t (1 + ‖h_t‖²)/(‖W_t‖² ‖∇ₓh_t‖²) <= ‖∇_θ f‖², spectral norms (Dherin et al., arXiv 2111.15090)."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        steps = [(nn.Linear(a, b).double(), activation()) for a, b in zip(widths, widths[1:], strict=False)]
+        steps = [(nn.Linear(a, b).double(), activation()) for a, b in pairwise(widths)]
         model = HardSharing(
             nn.Sequential(*(m for step in steps for m in step)), {"t": nn.Linear(widths[-1], 1).double()}
         )
