@@ -102,7 +102,8 @@ def select(cell: Cell, results: Path) -> Cell:
     arena = {name: getattr(cell, name) for name in ("dataset", "track", "setting", "label")}
     arena["architecture"] = cell.architecture_label
     edge = _edge(rows, best) if math.isfinite(scores[best]) else ""
-    content = arena | {"scalar": SCALAR, "edge": edge, "trials": rows, "runs": _vouched(cell, results)}
+    scalar = SCALAR if cell.primary is None else f"{SCALAR}; of the task {cell.primary} alone"
+    content = arena | {"scalar": scalar, "edge": edge, "trials": rows, "runs": _vouched(cell, results)}
     write_json(results / FOLDER / cell.folder / SELECTION, content)
     return _reported(cell, trials[best])
 

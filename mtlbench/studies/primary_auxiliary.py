@@ -19,19 +19,20 @@ from matplotlib.figure import Figure
 
 from mtlbench.analysis import paired_t_interval
 from mtlbench.analysis.load import Run
+from mtlbench.arena import Arena
 from mtlbench.report.format import fixed, listing, number, plural
 from mtlbench.report.style import MUTED, grid, looks
 from mtlbench.sections import SINGLE_TASK, Auxiliaries
 from mtlbench.studies.study import Study
 
-AXES = ("architecture", "track", "optimizer", "weight_decay")
-"""What else a benchmark may vary: runs are only compared where these agree."""
-
 
 def measure(records: list[Run]) -> pd.DataFrame:
     """One row per dataset, setting and method that has a primary task, in the order of the noise."""
     runs = [run for run in records if run.configuration.get("primary") is not None]
-    table = pd.DataFrame([_score(run) for run in runs], columns=["dataset", "seed", *_FACTS])
+    if not runs:
+        return pd.DataFrame(columns=["dataset", *COLUMNS, *_HIDDEN])
+    table = pd.DataFrame([_score(run) for run in runs])
+    table = table.astype(dict.fromkeys(["score", "flooding", "conflict"], float))
     plain = table[(table["label"] == SINGLE_TASK) & table["flooding"].isna()]
     # The primary task's own network does not know what stands beside it: every setting has the same one.
     alone = plain.groupby(["dataset", "seed"])["score"].first()
@@ -56,10 +57,10 @@ def _score(run: Run) -> dict[str, object]:
     primary = run.configuration["primary"]
     beside = Auxiliaries.model_validate(run.configuration["auxiliary"])
     metric, info = next(iter(run.metrics[primary].items()))
-    varied = [str(run.configuration[name]) for name in AXES if name in ("optimizer", "weight_decay")]
-    place = (run.dataset, *(v for v in (run.architecture, run.track, *varied) if v not in _USUAL))
+    # What else the benchmark varies: runs are only compared where it agrees.
+    axes = run.setting.removesuffix(beside.title).removesuffix(", ")
     return {
-        "dataset": ", ".join(place),
+        "dataset": Arena(run.dataset, run.architecture, run.track, axes).title,
         "seed": run.seed,
         "label": run.label,
         "setting": beside.title,
@@ -159,8 +160,6 @@ COLUMNS = {
 }
 
 _HIDDEN = ["primary", "metric", "noise", "regularisers", "flooding", "alone", "gain_half_width"]
-_FACTS = ["label", "setting", "primary", "metric", "sign", "score", "noise", "regularisers", "flooding", "conflict"]
-_USUAL = ("hard_sharing", "out_of_the_box", "None")
 
 STUDY = Study(
     title="Primary and auxiliary",

@@ -147,6 +147,7 @@ def test_the_study_sets_every_setting_beside_the_task_alone(points):
     assert noisy_row["gain"] == pytest.approx(np.mean(gains))
     assert noisy_row["gain_half_width"] == pytest.approx(12.706 * abs(gains[0] - gains[1]) / 2, rel=1e-3)
     assert study.draw(table).axes
+    assert study.measure([]).empty
     assert "of 1 row" in study.findings(table)[1]
     # The tidy table has no task that a setting leaves out.
     tidy = load.table(records)
