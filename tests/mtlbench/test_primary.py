@@ -160,7 +160,7 @@ def test_the_findings_name_who_gains_beyond_the_interval():
         dataset="d", beside="label noise 0.5", primary="p", metric="auc ↑", alone=0.9
     )
     first, second = study.findings(table)
-    assert "of 3 rows 1 (static by 3) is better than the task alone (auc ↑, 0.9) beyond the 95 % interval" in first
-    assert first.endswith("1 (equal by 2) is worse.")
+    assert "of 3 rows 1 (static by 3.0) is better than the task alone (auc ↑, 0.900) beyond the 95 % interval" in first
+    assert first.endswith("1 (equal by 2.0) is worse.")
     assert "Of 3 comparisons" in second
     assert "No run has a primary task" in study.findings(table.iloc[:0])[0]

@@ -128,7 +128,7 @@ def test_the_parameter_gradient_bounds_the_input_gradient(widths, activation, si
     for linear, act in [*steps, (model.heads["t"], nn.Identity())]:
         lengths = torch.linalg.matrix_norm(linear.weight, 2) * torch.linalg.matrix_norm(slope, 2)
         if lengths > 1e-100:  # else ∇ₓf is 0, and so is this term
-            factor += float((1 + hidden.square().sum()) / lengths**2)
+            factor += ((1 + hidden.square().sum()) / lengths**2).item()
 
         def layer(h, linear=linear, act=act):
             return act(linear(h))
