@@ -37,7 +37,8 @@ class RDrop(Regulariser):
             outputs, _ = call_aside(at.model, torch.cat([at.batch.inputs] * 2))
         finally:
             hook.remove()
-        return divergence(at.task.loss, *outputs[name].chunk(2), at.batch.targets[name])
+        one, other = outputs[name].chunk(2)
+        return divergence(at.task.loss, one, other, at.batch.targets[name])
 
 
 def divergence(loss: Callable[[Tensor, Tensor], Tensor], one: Tensor, other: Tensor, target: Tensor) -> Tensor:

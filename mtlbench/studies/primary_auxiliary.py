@@ -14,6 +14,7 @@ pays for them.
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -107,9 +108,10 @@ def draw(points: pd.DataFrame) -> Figure:
         ax.set_title(f"{dataset}: {first['primary']}")
         ax.set_ylabel(f"gain in {first['metric'].split()[0]} over alone")
         _label(ax, kind, list(places))
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for ax in axes:
-        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        artists, names = ax.get_legend_handles_labels()
+        handles |= dict(zip(names, artists, strict=True))
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
     return figure
 
