@@ -16,11 +16,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mtlbench import architectures, methods, studies, tasks
+from mtlbench import architectures, methods, primary, regularisers, studies, tasks
 from mtlbench.errors import InputError, unknown_name
 from mtlbench.sections import (
     SINGLE_TASK,
     ArchitectureEntry,
+    Auxiliaries,
     Benchmark,
     Cell,
     CostSection,
@@ -108,7 +109,8 @@ def parse(content: Any, where: str, installed: bool = True) -> Benchmark:
     if installed:
         _check_names(benchmark, where)
     _check_tracks(benchmark, where)
-    for dataset in benchmark.datasets:
+    for dataset, entry in benchmark.datasets.items():
+        primary.check(entry, f"{where}: datasets.{dataset}", installed)
         folders = [cell.folder for cell in _dataset_cells(benchmark, dataset)]
         for folder in folders:
             if folders.count(folder) > 1:
@@ -155,9 +157,9 @@ def _check_tracks(benchmark: Benchmark, where: str) -> None:
                 f"{place}: weight_decay is drawn in the tuned track: give the range tuning.weight_decay, or a list of "
                 "values to compare"
             )
-        names = [name for name, _, _ in entry.settings()]
+        names = [name for name, *_ in entry.settings()]
         if len(set(names)) < len(names):
-            raise InputError(f"{place}: a value of optimizer or weight_decay is listed twice")
+            raise InputError(f"{place}: a value of optimizer, weight_decay or auxiliary is listed twice")
 
 
 def cells(benchmark: Benchmark) -> list[Cell]:
@@ -183,6 +185,7 @@ def _arena_cells(
     setting: str,
     optimizer: Optimizer | None,
     decay: float | None,
+    auxiliary: Auxiliaries,
 ) -> list[Cell]:
     entry = benchmark.datasets[dataset]
     tuned = track == "tuned"
@@ -207,6 +210,8 @@ def _arena_cells(
             optimizer=optimizer,
             learning_rate=None if tuned else entry.learning_rate,
             weight_decay=None if tuned and not isinstance(entry.weight_decay, list) else decay,
+            primary=entry.primary,
+            auxiliary=auxiliary,
             step_size_adapter=entry.step_size_adapter,
             audit_interval=interval,
             training_samples=entry.training_samples,
@@ -248,21 +253,19 @@ def single_cell(dataset: str, method: str, **settings: Any) -> Cell:
 
 
 def check_plugins(cell: Cell) -> None:
-    """Load the cell's dataset, architecture and method once, so that a wrong parameter is answered before anything
-    trains.
-
-    A plug-in that cannot even be loaded is named in one sentence as well.
-    """
+    """Load the cell's plug-ins once: a wrong parameter, or one that cannot be loaded, is answered before training."""
     where = f"{cell.dataset}, {cell.label}"
     try:
-        dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
+        objectives = primary.objectives(cell)
+        regularisers.read(cell.auxiliary.regularisers)
         architecture = architectures.get(cell.architecture, **cell.architecture_parameters)
         if cell.method == SINGLE_TASK:
             if cell.method_parameters:
                 raise InputError(f"{SINGLE_TASK} takes no parameters, got {', '.join(cell.method_parameters)}")
             return
         method = methods.get(cell.method, **cell.options)
-        method.check_tasks(len(dataset.tasks))
+        method.check_tasks(objectives)
+        primary.check_level(cell, method)
         if method.level == "representation" and not architecture.one_representation:
             raise InputError(
                 f"{cell.method} compares the tasks at one representation, and {cell.architecture} shares several, one "
@@ -299,5 +302,7 @@ def _keys_at(path: list[str]) -> list[str]:
         "datasets": DatasetEntry,
         "tuning": TuningSection,
     }
-    model = FrontSection if path[-1:] == ["front"] else sections[path[0]] if path else Benchmark
+    own: dict[str, type[BaseModel]] = {"front": FrontSection, "auxiliary": Auxiliaries}
+    nested = next((own[part] for part in reversed(path) if part in own), None)
+    model = nested or (sections[path[0]] if path else Benchmark)
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -43,7 +43,12 @@ def _as_method(entry: Any) -> Any:
 
 def _as_architectures(entry: Any) -> Any:
     """Read one architecture, or a list of them, each with its parameters or without."""
-    return [named(one, "an architecture") for one in (entry if isinstance(entry, list) else [entry])]
+    return [named(one, "an architecture") for one in _as_list(entry)]
+
+
+def _as_list(entry: Any) -> Any:
+    """Read one entry, or a list of them."""
+    return entry if isinstance(entry, list) else [entry]
 
 
 def _as_pair(value: Any) -> Any:
@@ -96,10 +101,46 @@ class FrontSection(_Strict):
         return [Simplex().at(uniform, self.tasks) for uniform in sequence.random(self.points).tolist()]
 
 
+class Auxiliaries(_Strict):
+    """What stands beside the primary task; by default every other task, as it is.
+
+    ``tasks``: the other tasks that stay. ``label_noise``: the share of their training labels that no longer belong to
+    their samples. ``regularisers``: penalties that become objectives. ``flooding``: the level that the training loss of
+    the primary task is kept at.
+    """
+
+    tasks: list[str] | None = None
+    label_noise: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    regularisers: list[Any] = []
+    flooding: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+    @field_validator("regularisers")
+    @classmethod
+    def _readable(cls, entries: list[Any]) -> list[Any]:
+        found = [named(entry, "a regulariser")["name"] for entry in entries]
+        if len(set(found)) < len(found):
+            raise ValueError("a regulariser is listed twice")
+        return entries
+
+    @property
+    def title(self) -> str:
+        """What a reader sees of the setting."""
+        found = [] if self.tasks is None else [f"beside {' and '.join(self.tasks) or 'no task'}"]
+        found += [f"label noise {self.label_noise:g}"] if self.label_noise else []
+        found += [f"regularised by {' and '.join(map(self._shown, self.regularisers))}"] if self.regularisers else []
+        found += [] if self.flooding is None else [f"flooding {self.flooding:g}"]
+        return ", ".join(found) or "auxiliary tasks as they are"
+
+    @staticmethod
+    def _shown(entry: Any) -> str:
+        return shown(**named(entry, "a regulariser"))
+
+
 class DatasetEntry(_Strict):
     """How one dataset is run; what is left out comes from the dataset's own protocol.
 
-    ``architecture``, ``optimizer`` and ``weight_decay`` may be lists: every combination is a table of its own. In the
+    ``architecture``, ``optimizer``, ``weight_decay`` and ``auxiliary``, what stands beside the task ``primary``, may be
+    lists: every combination is a table of its own. In the
     tuned track the learning rate and weight decay are drawn, a list of weight decays apart: what stands here is for the
     other track.
 
@@ -118,6 +159,8 @@ class DatasetEntry(_Strict):
     optimizer: Optimizer | Annotated[list[Optimizer], Field(min_length=1)] | None = None
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | Annotated[list[WeightDecay], Field(min_length=1)] | None = None
+    primary: str | None = None
+    auxiliary: Annotated[list[Auxiliaries], Field(min_length=1), BeforeValidator(_as_list)] = [Auxiliaries()]
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative | None = None
     training_samples: Positive | None = None
@@ -128,15 +171,16 @@ class DatasetEntry(_Strict):
         """Everything that is trained: the methods of the list and the grid of fixed weights."""
         return [*self.methods, *(self.front.rows() if self.front else [])]
 
-    def settings(self) -> list[tuple[str, Optimizer | None, float | None]]:
-        """Every (name, optimizer, weight decay) that is compared: lists are axes, and only axes are named."""
+    def settings(self) -> list[tuple[str, Optimizer | None, float | None, Auxiliaries]]:
+        """Every (name, optimizer, weight decay, auxiliaries) compared: lists are axes, and only axes are named."""
         optimizers = self.optimizer if isinstance(self.optimizer, list) else [self.optimizer]
         decays = self.weight_decay if isinstance(self.weight_decay, list) else [self.weight_decay]
         found = []
-        for optimizer, decay in product(optimizers, decays):
+        for optimizer, decay, auxiliary in product(optimizers, decays, self.auxiliary):
             names = [str(optimizer)] if len(optimizers) > 1 else []
             names += [f"weight decay {decay:g}"] if len(decays) > 1 else []
-            found.append((", ".join(names), optimizer, decay))
+            names += [auxiliary.title] if len(self.auxiliary) > 1 else []
+            found.append((", ".join(names), optimizer, decay, auxiliary))
         return found
 
 
@@ -224,7 +268,7 @@ class Cell(_Strict):
     dataset's protocol. ``step_size_adapter`` is the rate with which the step size is adapted, 0 leaves it alone.
     ``audit_interval`` counts training steps; 0 turns the audit off. ``track`` and ``setting``: see
     :class:`~mtlbench.arena.Arena`. ``tuned`` holds the method's own parameters that a trial drew, ``trial`` the number
-    of a trial; both come from :mod:`mtlbench.tuning`.
+    of a trial; both come from :mod:`mtlbench.tuning`. ``primary`` and ``auxiliary``: see :mod:`mtlbench.primary`.
     """
 
     benchmark: str
@@ -247,6 +291,8 @@ class Cell(_Strict):
     optimizer: Optimizer | None = None
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
+    primary: str | None = None
+    auxiliary: Auxiliaries = Auxiliaries()
     step_size_adapter: AdapterRate = 0.0
     audit_interval: NonNegative = 100
     training_samples: Positive | None = None
@@ -281,4 +327,6 @@ class Cell(_Strict):
 
     def run_configuration(self) -> dict[str, Any]:
         """What decides the bytes of one run: everything but the list of seeds."""
-        return self.model_dump(mode="json", exclude={"seeds", "cells_per_gpu"})
+        # A run without a primary task is the same run as before there was one to name.
+        beside = {"primary", "auxiliary"} if self.primary is None else set()
+        return self.model_dump(mode="json", exclude={"seeds", "cells_per_gpu"} | beside)

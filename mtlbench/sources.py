@@ -14,7 +14,7 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 
-from mtlbench import architectures, methods, plugins, tasks
+from mtlbench import architectures, methods, plugins, regularisers, tasks
 from mtlbench.methods._room import RoomMethod
 from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.solvers import min_norm
@@ -27,6 +27,7 @@ def cell_sources(cell: Cell) -> list[Path]:
     method = "equal" if cell.method == SINGLE_TASK else cell.method
     plug_ins = [f"mtlbench.tasks.{tasks.file_name(cell.dataset)}", f"mtlbench.methods.{method}"]
     plug_ins += architectures.plug_ins(cell.architecture, cell.architecture_parameters)
+    plug_ins += regularisers.plug_ins(cell.auxiliary.regularisers)
     modules = ["mtlbench.training.cell", *plug_ins]
     files = _closure(tuple(modules))
     # The audit of every run and some methods ask the min-norm room for its default; others say which solver they use.

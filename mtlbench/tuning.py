@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import qmc
 
-from mtlbench import methods, runs, tasks
+from mtlbench import methods, primary, runs
 from mtlbench.analysis.statistics import change
 from mtlbench.arena import TUNED
 from mtlbench.errors import CheckFailed, InputError
@@ -40,7 +40,7 @@ SCALAR = "validation Δm against single-task networks in percent, mean over the 
 def trial_cells(cell: Cell) -> list[Cell]:
     """The trials of a cell of the tuned track, in the order of the sequence."""
     tuning = _tuning(cell)
-    points = draw(cell, len(tasks.get(cell.dataset, **cell.dataset_parameters).tasks))
+    points = draw(cell, primary.objectives(cell))
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + tuning.seeds))
     # Only reported runs are audited. A trial is its point and its seeds: more trials leave the first ones as they are.
     common = {"seeds": seeds, "audit_interval": 0, "paper_mode": False, "tuning": None}
@@ -102,7 +102,8 @@ def select(cell: Cell, results: Path) -> Cell:
     arena = {name: getattr(cell, name) for name in ("dataset", "track", "setting", "label")}
     arena["architecture"] = cell.architecture_label
     edge = _edge(rows, best) if math.isfinite(scores[best]) else ""
-    content = arena | {"scalar": SCALAR, "edge": edge, "trials": rows, "runs": _vouched(cell, results)}
+    scalar = SCALAR if cell.primary is None else f"{SCALAR}; of the task {cell.primary} alone"
+    content = arena | {"scalar": scalar, "edge": edge, "trials": rows, "runs": _vouched(cell, results)}
     write_json(results / FOLDER / cell.folder / SELECTION, content)
     return _reported(cell, trials[best])
 
@@ -218,10 +219,13 @@ def _scores(cell: Cell, records: list[list[dict[str, Any]]], results: Path) -> l
 
 
 def _wide(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """The validation metrics of some runs: seeds as rows, (task, metric) as columns."""
+    """The validation metrics of some runs, of the primary task alone where there is one: seeds by (task, metric)."""
     rows = {
         record["seed"]: {
-            (task, metric): value for task, metrics in record["validation"].items() for metric, value in metrics.items()
+            (task, metric): value
+            for task, metrics in record["validation"].items()
+            if task == record["configuration"].get("primary", task)
+            for metric, value in metrics.items()
         }
         for record in records
     }

@@ -197,9 +197,10 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
     first metric of each task, the one that ranks are taken on.
     """
     records = list(records)
-    described: dict[tuple[str, str], dict[str, dict[str, MetricInfo]]] = {}
+    described: dict[tuple[str, ...], dict[str, dict[str, MetricInfo]]] = {}
     for run in records:
-        known = described.setdefault((run.dataset, run.architecture), {})
+        # A setting may have tasks of its own.
+        known = described.setdefault((run.dataset, run.architecture, run.setting), {})
         for task, metrics in run.metrics.items():
             known.setdefault(task, {}).update(metrics)
     rows = []
@@ -213,7 +214,7 @@ def table(records: Iterable[Run]) -> pd.DataFrame:
             "options": run.options,
             "step_size_adapter": run.configuration.get("step_size_adapter", 0.0),
         }
-        for task, metrics in described[run.dataset, run.architecture].items():
+        for task, metrics in described[run.dataset, run.architecture, run.setting].items():
             for position, (metric, info) in enumerate(metrics.items()):
                 splits = {"validation": run.validation, "test": run.test} | (run.paper or {})
                 splits |= {"train": run.train} if run.train else {}

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import pandas as pd
 import psutil
 
+from mtlbench import primary
 from mtlbench.analysis.load import csv
 from mtlbench.arena import Arena
 from mtlbench.config import Benchmark, Cell
@@ -77,7 +78,7 @@ def measured(cells: Sequence[Cell], data_dir: Path | None, earlier: Path | None,
     """Measure ``steps`` steps and a few evaluations of every cell; ``earlier``: a cost.csv that has some of them."""
     known = _earlier(earlier) if earlier else pd.DataFrame()
     found: list[Forecast] = []
-    for (dataset, _), part in groupby(cells, key=lambda cell: (cell.dataset, str(cell.dataset_parameters))):
+    for (dataset, *_), part in groupby(cells, key=primary.data):
         group = list(part)
         new = [cell for cell in group if _row(cell) not in known.index]
         print(f"measuring {dataset}: {plural(len(group), 'cell')}, step times of {len(new)}", file=sys.stderr)

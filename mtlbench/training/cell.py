@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from mtlbench import provenance, tasks
+from mtlbench import primary, provenance
 from mtlbench.errors import InputError
 from mtlbench.runs import RUN, current, identity
 from mtlbench.sections import SINGLE_TASK, Cell
@@ -87,7 +87,7 @@ def record_death(cell: Cell, runs: Path, reason: str) -> list[str]:
     cannot write its own record; the pipeline must still show the cell.
     """
     folder, here = runs / cell.folder, identity(cell)
-    dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
+    dataset = primary.dataset_of(cell)
     statuses = []
     with _locked(folder):
         for seed in cell.seeds:
@@ -109,7 +109,7 @@ def _train(
     records = {seed: _done(cell, seed, folder, here) for seed, folder in folders.items()}
     waiting = [seed for seed, record in records.items() if record is None]
     if waiting:
-        dataset = tasks.get(cell.dataset, **cell.dataset_parameters)
+        dataset = primary.dataset_of(cell)
         epochs = recipe_of(cell, dataset).epochs * len(task_groups(cell, dataset))
         with (
             held(cell.device, cell.cells_per_gpu) as device,
@@ -187,7 +187,7 @@ class _Run:
             self._record(status, reason, test, digest),
             curves=[curve for state in self.states for curve in state.curves],
             audit=self.states[0].audit if self.states else None,
-            tasks=[task.name for task in self.dataset.tasks],
+            tasks=self.states[0].objectives if self.states else [],
             timing=timing | {"host": platform.node()},
         )
 
@@ -227,6 +227,7 @@ class _Run:
         cell = self.cell
         method = self.states[0].method if self.states else method_of(cell, self.streams)
         count, single = len(self.dataset.tasks), cell.method == SINGLE_TASK
+        count += 0 if single else len(cell.auxiliary.regularisers)
         best = {task.name: state.best_epoch for state in self.states for task in state.tasks if state.best_epoch}
         validation = {name: values for state in self.states for name, values in state.best_validation.items()}
         audit = None if single or not self.states else self.states[0]

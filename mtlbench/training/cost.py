@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from mtlbench import tasks
+from mtlbench import primary
 from mtlbench.files import write_atomically
 from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.tasks.dataset import Split
@@ -63,7 +63,7 @@ def measure(cells: Sequence[Cell], data_dir: Path | None, out: Path, *, steps: i
     # A step costs the same in every track: once is enough.
     alike = {(cell.dataset, cell.architecture_label, cell.setting, cell.label): cell for cell in reversed(cells)}
     distinct = [cell for cell in cells if any(cell is kept for kept in alike.values())]
-    for _, group in groupby(distinct, key=lambda cell: (cell.dataset, str(cell.dataset_parameters))):
+    for _, group in groupby(distinct, key=primary.data):
         lines += _measure_dataset(list(group), data_dir, steps, warmup)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -145,7 +145,7 @@ def _peak_of_trace(profiler: profile) -> int:
 
 def _measure_dataset(cells: list[Cell], data_dir: Path | None, steps: int, warmup: int) -> list[tuple[object, ...]]:
     first = cells[0]
-    dataset = tasks.get(first.dataset, **first.dataset_parameters)
+    dataset = primary.dataset_of(first)
     streams = Streams(first.benchmark_seed, first.seeds[0])
     train_split = load_data(first, dataset, streams, data_dir).train
     with (
@@ -175,7 +175,7 @@ def _measure_dataset(cells: list[Cell], data_dir: Path | None, steps: int, warmu
         lines: list[tuple[object, ...]] = []
         for cell, contestant, times in zip(cells, contestants, seconds, strict=True):
             low, median, high = np.quantile(times, [0.25, 0.5, 0.75])
-            count = len(dataset.tasks)
+            count = primary.objectives(cell)
             passes = count if cell.method == SINGLE_TASK else contestant.states[0].method.cost(count)
             for state in contestant.states:
                 state.optimizer.zero_grad(set_to_none=True)

@@ -16,7 +16,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, is_grad_enabled, set_grad_enabled
 
 from mtlbench import gradients
 from mtlbench.architectures.architecture import Network, Representation
@@ -26,6 +26,7 @@ from mtlbench.solvers import InvalidGramian
 from mtlbench.tasks.dataset import Split, Task
 from mtlbench.training.audit import Audit, Changes, measure
 from mtlbench.training.evaluation import Diverged, Metrics, evaluate, score
+from mtlbench.training.objectives import Primary
 from mtlbench.training.runtime import autocast, call_aside, forked, random_state, replayed
 from mtlbench.training.seeding import seed_global
 from mtlbench.training.step_size import StepSize
@@ -61,6 +62,7 @@ class State:
     optimizer: torch.optim.Optimizer
     batches: list[torch.Generator]
     audit: Audit
+    primary: Primary | None = None
     step_size: StepSize | None = None
     step: int = 0
     epoch: int = 0
@@ -71,6 +73,12 @@ class State:
     best_validation: Metrics = field(default_factory=dict)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+
+    @property
+    def objectives(self) -> list[str]:
+        """The names of the losses, in their order: the tasks, and regularisers beside a primary one."""
+        regularisers = self.primary.regularisers if self.primary else ()
+        return [task.name for task in self.tasks] + [regulariser.name for regulariser in regularisers]
 
 
 def train(
@@ -143,9 +151,12 @@ def train_step(state: State, batches: Sequence[Split], recipe: Recipe) -> gradie
 
 def forward(state: State, batch: Split, recipe: Recipe, *, aside: bool = False) -> tuple[list[Tensor], Representation]:
     """The K losses of a batch, and the representation; ``aside``: unseen by running statistics."""
-    with autocast(batch.inputs.device, recipe.precision):
+    # The value of a penalty on a gradient takes a gradient.
+    with autocast(batch.inputs.device, recipe.precision), set_grad_enabled(is_grad_enabled() or bool(state.primary)):
         outputs, representation = call_aside(state.model, batch.inputs) if aside else state.model(batch.inputs)
         losses = [state.model.loss(task, outputs, batch.targets[task.name]) for task in state.tasks]
+        if state.primary is not None:
+            losses = state.primary.losses(state.model, batch, losses)
     return losses, representation
 
 
@@ -176,16 +187,17 @@ def _not_finite(state: State, losses: Sequence[Sequence[Tensor]], batch: Split, 
 
     The gradients are computed afresh: the run is lost anyway.
     """
-    bad = [i for i in range(len(state.tasks)) if not all(math.isfinite(found[i].item()) for found in losses)]
+    names = state.objectives
+    bad = [i for i in range(len(names)) if not all(math.isfinite(found[i].item()) for found in losses)]
     what = "the loss"
     if not bad:
         what, parameters = "the gradient", list(state.model.parameters())
-        for index in range(len(state.tasks)):
+        for index in range(len(names)):
             loss = forward(state, batch, recipe)[0][index]
             found = torch.autograd.grad(loss, parameters, allow_unused=True)
             if not all(bool(torch.isfinite((g * g).sum())) for g in found if g is not None):
                 bad.append(index)
-    return f"{what} of task {' and '.join(repr(state.tasks[i].name) for i in bad)}" if bad else ""
+    return f"{what} of task {' and '.join(repr(names[i]) for i in bad)}" if bad else ""
 
 
 def part_losses(state: State, batch: Split, index: int, parts: int, recipe: Recipe) -> list[Tensor]:
@@ -213,11 +225,11 @@ def _select(data: Split, part: Tensor | slice) -> Split:
 
 def _note(state: State, train_losses: np.ndarray, validation: Metrics) -> None:
     """Add the epoch to the curves; keep its weights if validation likes it better than every earlier one."""
-    for task, loss in zip(state.tasks, train_losses, strict=True):
-        state.curves.append((state.epoch, "train", task.name, "loss", float(loss)))
+    for name, loss in zip(state.objectives, train_losses, strict=True):
+        state.curves.append((state.epoch, "train", name, "loss", float(loss)))
     for name, values in validation.items():
         state.curves += [(state.epoch, "validation", name, metric, value) for metric, value in values.items()]
-    found = score(state.tasks, validation)
+    found = score(state.tasks if state.primary is None else [state.primary.task], validation)
     if not state.best_epoch or found > state.best_score:
         state.best_epoch, state.best_score, state.best_validation = state.epoch, found, validation
         state.best_weights = {name: value.detach().clone() for name, value in state.model.state_dict().items()}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from mtlbench import tasks
+from mtlbench import primary
 from mtlbench.config import SINGLE_TASK, Cell
 from mtlbench.tasks.dataset import Split
 from mtlbench.training.audit import Audit
@@ -46,7 +46,7 @@ class Pace(NamedTuple):
 def paces(cells: Sequence[Cell], data_dir: Path | None) -> list[Pace]:
     """The pace of every cell; all share a dataset and its parameters. Raises what training raises for wrong input."""
     first = cells[0]
-    dataset = tasks.get(first.dataset, **first.dataset_parameters)
+    dataset = primary.dataset_of(first)
     streams = Streams(first.benchmark_seed, first.seeds[0])
     began = perf_counter()
     splits = load_data(first, dataset, streams, data_dir)

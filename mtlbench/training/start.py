@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mtlbench import architectures, methods
+from mtlbench import architectures, methods, regularisers
 from mtlbench.errors import InputError
 from mtlbench.methods.method import Method
 from mtlbench.sections import SINGLE_TASK, Cell
@@ -17,6 +17,7 @@ from mtlbench.tasks.checks import check_splits
 from mtlbench.tasks.dataset import MultiTaskDataset, Split, Splits, Task
 from mtlbench.training.audit import Audit
 from mtlbench.training.loop import Recipe, State
+from mtlbench.training.objectives import Primary
 from mtlbench.training.prior import prior_losses
 from mtlbench.training.seeding import Streams, initialise, seed_global
 from mtlbench.training.step_size import StepSize
@@ -77,6 +78,14 @@ def task_groups(cell: Cell, dataset: MultiTaskDataset) -> list[tuple[Task, ...]]
     return [(task,) for task in dataset.tasks] if cell.method == SINGLE_TASK else [dataset.tasks]
 
 
+def primary_of(cell: Cell, group: Sequence[Task]) -> Primary | None:
+    """What a network does for the primary task's sake; None where it has none. One task alone is not regularised."""
+    if cell.primary is None or group[0].name != cell.primary:
+        return None
+    entries = [] if cell.method == SINGLE_TASK else cell.auxiliary.regularisers
+    return Primary(group[0], regularisers.read(entries), cell.auxiliary.flooding)
+
+
 def method_of(cell: Cell, streams: Streams, known: Mapping[str, Callable[[], Any]] | None = None) -> Method:
     """A new method; options that only a run can know are filled in where the cell says nothing.
 
@@ -114,22 +123,27 @@ def new_state(
 
     Seeds the global random state for dropout: call inside :func:`~mtlbench.training.runtime.session`.
     """
-    recipe = recipe_of(cell, dataset)
+    recipe, primary = recipe_of(cell, dataset), primary_of(cell, group)
     architecture = architectures.get(cell.architecture, **cell.architecture_parameters)
     model = architecture.build(dataset, group, None if train is None else train.inputs[:1])
     initialise(model, streams)
     model.to(device).train()
     known: dict[str, Callable[[], Any]] = {}
     if train is not None:
-        known["prior"] = lambda: prior_losses(group, train)
+        for regulariser in primary.regularisers if primary else ():
+            regulariser.check(dataset.name, train.inputs)
+        # A penalty has no best constant output.
+        if primary is None or not primary.regularisers:
+            known["prior"] = lambda: prior_losses(group, train)
         known["period"] = lambda: len(train) // recipe.batch_size
     if len(group) > MANY_TASKS and architecture.one_representation:
         known["level"] = lambda: "representation"
     method = method_of(cell, streams, known)
-    method.check_tasks(len(group))
+    method.check_tasks(len(group) + (len(primary.regularisers) if primary else 0))
     seed_global(streams.seed("dropout"), device)
     return State(
         tasks=group,
+        primary=primary,
         model=model,
         method=method,
         optimizer=_optimizer(model, recipe),
