@@ -243,3 +243,25 @@ def test_the_cards_of_the_peers_are_a_target_of_their_own(micro, snakemake):
     assert cards.returncode == 0, cards.stderr
     assert "results/micro/cards/cards.md" in cards.stdout
     assert "train" not in cards.stdout
+
+
+def test_the_tuned_track_chooses_on_trials_and_reports_fresh_seeds(micro, snakemake, tmp_path):
+    content = yaml.safe_load(micro.read_text()) | {"name": "tuned", "tracks": ["tuned"], "tuning": {"trials": 2}}
+    content["datasets"]["scaled_regression"] |= {"epochs": 1, "methods": ["equal", "single_task"]}
+    config = tmp_path / "tuned.yaml"
+    config.write_text(yaml.safe_dump(content))
+    done = snakemake(config, "--cores", "2", "leaderboard")
+    assert done.returncode == 0, done.stderr
+    results = tmp_path / "results" / "tuned"
+    for method in ("single_task", "equal"):
+        (selection,) = (results / "trials").glob(f"*/*/{method}/selection.json")
+        chosen = next(trial for trial in json.loads(selection.read_text())["trials"] if trial["chosen"])
+        for seed in (0, 1):
+            (path,) = (results / "runs").glob(f"*/*/{method}/seed-{seed}/run.json")
+            run = json.loads(path.read_text())
+            assert run["recipe"]["learning_rate"] == chosen["learning_rate"]
+            assert run["test"]
+    trials = list((results / "trials").glob("*/*/*/trial-*/seed-*/run.json"))
+    assert len(trials) == 4
+    assert not any(json.loads(path.read_text())["test"] for path in trials)
+    assert "Nothing to be done" in snakemake(config, "-n", "--cores", "2", "leaderboard").stdout
