@@ -1,4 +1,5 @@
 # From a benchmark file to its report: snakemake --cores all [--configfile config/tiny.yaml]
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -35,7 +36,8 @@ ENVIRONMENT = cli.fixed_environment(1)
 # A job on another machine, or in a share of this one that its scheduler counts, has no part in this server.
 if workflow.is_main_process:
     ENVIRONMENT[warm.SOCKET] = warm.place()
-EXPORTS = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
+EXPORTS = " ".join(f"{name}={shlex.quote(value)}" for name, value in ENVIRONMENT.items())
+EXPORTS = EXPORTS.replace("{", "{{").replace("}", "}}")
 shell.prefix(
     f"set -euo pipefail; export {EXPORTS}; mtlbench() {{{{ local began=${{{{EPOCHREALTIME/,/.}}}} status=0;"
     f" '{sys.executable}' -P -m mtlbench.warm \"$@\" || status=$?;"
@@ -165,8 +167,7 @@ rule cost:
     log:
         f"{B}/logs/cost.log",
     shell:
-        # Its memory is that of a process of its own.
-        "MTLBENCH_WARM= mtlbench step cost {params.results} 2> {log}"
+        "mtlbench step cost {params.results} 2> {log}"
 
 
 rule problems:
@@ -303,6 +304,7 @@ rule make_cards:
     log:
         f"{B}/logs/cards.log",
     shell:
+        # A fresh process, as whoever installs another library would have it.
         "MTLBENCH_WARM= mtlbench step cards {params.results} 2> {log}"
 
 

@@ -97,6 +97,9 @@ class Beside(MultiTaskDataset):
             train = Split(train.inputs, {**train.targets, **noise}, train.sources)
         return Splits.of(train, validation, test)
 
+    def stem(self) -> nn.Module | None:
+        return self._dataset.stem()
+
     def encoder(self) -> nn.Module:
         return self._dataset.encoder()
 

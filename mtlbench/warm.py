@@ -20,6 +20,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterable
 from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -32,17 +34,15 @@ SOCKET = "MTLBENCH_WARM"
 """The environment variable that says where the server listens; empty or absent: start the ordinary way."""
 
 _FRESH = "fresh\n"
+_LONGEST = 107
+"""A socket's path has room for so many bytes."""
 
-# In the order of the pipeline: the first is loaded before anyone is answered, the others while nobody asks.
-# torch's optimizers load its compiler when the first is made, the embedded datasets scikit-learn when they are read.
-_LOADED = (
-    "mtlbench.training.cell",
-    "torch._dynamo",
-    "sklearn.datasets",
-    "mtlbench.tuning",
-    "mtlbench.referee.problems",
-    "mtlbench.report.build",
-)
+# What a cell needs is loaded before anyone is answered: torch's optimizers load its compiler when the first is made,
+# the embedded datasets scikit-learn when they are read. What later steps need follows while a step runs.
+_LOADED = ("mtlbench.training.cell", "torch._dynamo", "sklearn.datasets", "mtlbench.tuning")
+_LATER = ("mtlbench.referee.problems", "mtlbench.report.build")
+_PATIENCE = 10.0
+"""Seconds without a new step before what is needed later is loaded."""
 
 
 def place() -> str:
@@ -52,7 +52,8 @@ def place() -> str:
 
 def start(path: str) -> None:
     """Start the server at ``path``; it ends with this process, however that ends."""
-    if sys.platform != "linux":  # a process with macOS's own libraries loaded must not be forked
+    # A process with macOS's own libraries loaded must not be forked.
+    if sys.platform != "linux" or len(os.fsencode(path)) > _LONGEST:
         return
     Path(path).parent.mkdir(mode=0o700)
     server = subprocess.Popen(
@@ -75,11 +76,14 @@ def ask(arguments: list[str], path: str) -> int | None:
         return None
     # An interrupt from the keyboard reaches the step itself, which says so and ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with connection, connection.makefile("r") as answer:
-        socket.send_fds(connection, [b"."], [0, 1, 2])
-        request = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        status = answer.readline()
+    try:
+        with connection, connection.makefile("r") as answer:
+            socket.send_fds(connection, [b"."], [0, 1, 2])
+            request = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            status = answer.readline()
+    except ConnectionError:  # the server ended before it took the request
+        status = _FRESH
     if status == _FRESH:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return None
@@ -93,34 +97,42 @@ class _Server(ForkingMixIn, UnixStreamServer):
     request_queue_size = 1024
 
     def __init__(self, path: str) -> None:
+        self.began = self.asked = time.time()
         super().__init__(path, _Handler)
-        self.waiting = list(_LOADED)
-        self.stamps: dict[str, tuple[int, int]] = {}
-        self.load()
+        self.waiting = list(_LATER)
+        self.stamps: dict[str, float] = {}
+        self.load(_LOADED)
 
-    def load(self) -> None:
-        """Load the next modules and note what their files were."""
-        import_module(self.waiting.pop(0))
+    def load(self, modules: Iterable[str]) -> None:
+        """Load ``modules`` and note how old their files are."""
+        for module in modules:
+            import_module(module)
         from mtlbench import sources
 
         # Reading once more which sources decide a cell's bytes would take as long as loading them.
         closure = map(str, sources.module_closure("mtlbench.training.cell"))
         for path in _files().union(closure) - self.stamps.keys():
-            self.stamps[path] = _stamp(path)
+            self.stamps[path] = _changed(path)
 
     def outdated(self, environment: dict[str, str]) -> bool:
         """Whether a fresh interpreter in ``environment`` could be another one than this."""
         fixed = fixed_environment(1).keys()
-        return any(os.environ.get(name) != environment.get(name) for name in fixed) or any(
-            _stamp(path) != stamp for path, stamp in self.stamps.items()
-        )
+        if any(os.environ.get(name) != environment.get(name) for name in fixed):
+            return True
+        # A file saved since the server began may have been read before or after.
+        return any(stamp > self.began or _changed(path) != stamp for path, stamp in self.stamps.items())
 
     def service_actions(self) -> None:
         super().service_actions()
         if select.select([sys.stdin], [], [], 0)[0]:  # closed: the pipeline has ended
             sys.exit()
-        if self.waiting:
-            self.load()
+        if self.waiting and time.time() > self.asked + _PATIENCE:
+            self.load([self.waiting.pop(0)])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Fork for a step."""
+        self.asked = time.time()
+        super().process_request(request, client_address)
 
 
 class _Handler(StreamRequestHandler):
@@ -129,6 +141,8 @@ class _Handler(StreamRequestHandler):
     server: _Server
 
     def handle(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.server.socket.close()  # who connects once the server is gone must not wait for this step
         _, streams, *_ = socket.recv_fds(self.request, 1, 3)
         request = json.loads(self.rfile.readline())
         if self.server.outdated(request["environment"]):
@@ -138,8 +152,13 @@ class _Handler(StreamRequestHandler):
         step.start()
         for stream in streams:
             os.close(stream)
-        if step.sentinel not in wait([step.sentinel, self.request]):
+        assert step.pid is not None
+        # The step's own sentinel closes when it starts itself again, and stays open in what it forks.
+        ended = os.pidfd_open(step.pid)
+        if ended not in wait([ended, self.request]):
             step.terminate()
+            step.join()
+            return
         step.join()
         status = step.exitcode or 0
         self.wfile.write(b"%d\n" % (status if status >= 0 else 128 - status))
@@ -164,21 +183,24 @@ def _files() -> set[str]:
     return {path for path in found if path}
 
 
-def _stamp(path: str) -> tuple[int, int]:
+def _changed(path: str) -> float:
+    """When the file was changed last; 0 where there is none."""
     try:
-        found = os.stat(path)
+        return os.stat(path).st_mtime
     except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
+        return 0.0
 
 
 def _serve(path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    here = os.getpid()
     try:
         with _Server(path) as server:
             server.serve_forever(poll_interval=0.1)
     finally:
-        shutil.rmtree(Path(path).parent)
+        if os.getpid() == here:
+            shutil.rmtree(Path(path).parent)
 
 
 if __name__ == "__main__":

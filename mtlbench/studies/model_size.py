@@ -104,7 +104,8 @@ def _rows(runs: list[Run]) -> Iterator[dict[str, Any]]:
     for run in runs:
         parameters = run.configuration.get("architecture_parameters", {})
         by_model[Model.of(run.configuration.get("architecture", run.architecture), parameters)].append(run)
-    found = {model: _found(own, reference) for model, own in by_model.items()}
+    labels = {run.label for run in runs}
+    found = {model: _found(own, reference, labels) for model, own in by_model.items()}
     for name, sweep in _sweeps(found):
         against = max(sweep, key=sweep.__getitem__)
         for model, size in sorted(sweep.items(), key=lambda item: item[1]):
@@ -117,9 +118,8 @@ def _rows(runs: list[Run]) -> Iterator[dict[str, Any]]:
             yield _row(name, model.auxiliary, own.parameters.get("auxiliary", 0), own, found.get(base))
 
 
-def _found(runs: list[Run], reference: Array) -> _Found:
+def _found(runs: list[Run], reference: Array, labels: set[str]) -> _Found:
     done = [run for run in runs if run.status == "done"]
-    labels = {run.label for run in runs}
     fronts: dict[int, list[Run]] = defaultdict(list)
     for run in done:
         fronts[run.seed].append(run)
@@ -140,7 +140,12 @@ def _sweeps(found: Mapping[Model, _Found]) -> Iterator[tuple[str, dict[Model, in
     """The models that differ in one part alone, with the parameters of that part, which must be known."""
     plain = [model for model, own in found.items() if not model.auxiliary and own.parameters]
     for part, fixed in (("trunk", "heads"), ("heads", "trunk")):
-        for held, group in groupby(sorted(plain, key=lambda m: getattr(m, fixed)), key=lambda m: getattr(m, fixed)):
+
+        def key(model: Model, fixed: str = fixed) -> tuple[str, str]:
+            # Another kind of sharing is no larger trunk.
+            return getattr(model, fixed), model.trunk.partition("(")[0]
+
+        for (held, _), group in groupby(sorted(plain, key=key), key=key):
             sizes = {}
             for model in group:
                 heads = found[model].parameters["heads"]
@@ -152,11 +157,11 @@ def _sweeps(found: Mapping[Model, _Found]) -> Iterator[tuple[str, dict[Model, in
 def _row(sweep: str, model: str, size: int, own: _Found, against: _Found | None) -> dict[str, Any]:
     numbers: dict[str, Interval] = {}
     for split in SPLITS:
-        numbers[f"{split}_hypervolume"] = _interval(own.volumes[split])
+        numbers[f"{split}_hypervolume"] = paired_t_interval(own.volumes[split])
         difference = own.volumes[split] - against.volumes[split] if against else own.volumes[split] * float("nan")
-        numbers[f"{split}_difference"] = _interval(difference)
+        numbers[f"{split}_difference"] = paired_t_interval(difference)
     audits = [run.audit for run in own.equal if run.audit is not None]
-    numbers["conflict"] = _interval([100 * a.conflict_rate for a in audits if a.conflict_rate is not None])
+    numbers["conflict"] = paired_t_interval([100 * a.conflict_rate for a in audits if a.conflict_rate is not None])
     floors = [100 * a.noise_floor for a in audits if a.noise_floor is not None]
     return {
         "sweep": sweep,
@@ -169,11 +174,6 @@ def _row(sweep: str, model: str, size: int, own: _Found, against: _Found | None)
         "seeds": len(own.volumes["test"]),
         "broken": own.broken,
     }
-
-
-def _interval(values: Sequence[float] | pd.Series) -> Interval:
-    known = pd.Series(values, dtype=float).dropna()
-    return paired_t_interval(known) if len(known) else Interval(float("nan"), float("nan"), 0)
 
 
 def _mean(values: Sequence[float]) -> float:

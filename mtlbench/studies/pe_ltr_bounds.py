@@ -20,7 +20,6 @@ from mtlbench.analysis import load
 from mtlbench.analysis.intervals import paired_t
 from mtlbench.analysis.leaderboard import EQUAL
 from mtlbench.analysis.load import Run
-from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import listing, number, with_interval
 from mtlbench.report.style import COLOURS, DASHES, INK, MUTED, grid
 from mtlbench.studies.study import Study
@@ -48,10 +47,12 @@ def _tasks(run: Run) -> list[dict[str, Any]]:
     steps = load.csv(run.folder / "audit.csv", load.AUDIT_COLUMNS, key="step") if run.audit else None
     names = list(run.metrics)
     lower = np.broadcast_to(np.asarray(run.options.get("lower", 0.0), dtype=float), len(names))
+    swept = run.method in SWEPT
+    told = swept and steps is not None
     common = {
-        "dataset": Arena(*(run.keys[name] for name in GROUP)).title,
+        "dataset": run.arena.title,
         **{"label": run.label, "method": run.method, "seed": run.seed},
-        **{"bounded": bounded(lower, names) if run.method in SWEPT else "", "bound": lower.max()},
+        **{"bounded": bounded(lower, names) if swept else "", "bound": lower.max()},
     }
     rows = []
     for name, bound in zip(names, lower, strict=True):
@@ -60,7 +61,7 @@ def _tasks(run: Run) -> list[dict[str, Any]]:
         rows.append(
             common
             | {"task": name, "metric": metric, "value": run.test[name][metric], "weight": weights.mean()}
-            | {"at_bound": 100 * np.mean(weights <= bound + CLOSE) if run.method in SWEPT and bound > 0 else np.nan}
+            | {"at_bound": 100 * np.mean(weights <= bound + CLOSE) if told and bound > 0 else np.nan}
         )
     return rows
 
@@ -143,7 +144,8 @@ def findings(found: pd.DataFrame) -> list[str]:
         for kind in [kind for kind in dict.fromkeys(part["bounded"]) if kind != NONE]:
             line = part[part["bounded"].isin([NONE, kind])]
             low, high = line["bound"].min(), line["bound"].max()
-            if low == high:
+            # Bounds that share their largest are no sweep of one number.
+            if low == high or line.duplicated(["bound", "task"]).any():
                 continue
             first, last = (line[line["bound"] == bound].set_index("task") for bound in (low, high))
             moved = [

@@ -54,7 +54,7 @@ def measure(records: list[Run]) -> pd.DataFrame:
     parts = []
     for key, part in test.groupby(GROUP, sort=True):
         arena = Arena.of(key)
-        runs = [run for run in records if Arena(*(run.keys[name] for name in GROUP)) == arena]
+        runs = [run for run in records if run.arena == arena]
         weights = {run.label: run.options["weights"] for run in runs if _of_the_grid(run)}
         names = list(part["task"].drop_duplicates())
         scores = part.pivot(index=["label", "seed"], columns="task", values="value")[names].dropna()
@@ -215,7 +215,8 @@ COLUMNS = {
     "hypervolume_gained": "Dominated volume that the row adds to the fixed weights, in percent of the box.",
     "dominated": "Percent of seeds in which some fixed weights are as good in all tasks and better in one.",
     "beyond_truth": "As beyond_front, against the true front where it is known; above 0 only by the noise of the test.",
-    "hypervolume": "Dominated volume in percent of the box, of rows together; single-task networks are not among them.",
+    "hypervolume": "Dominated volume of rows together in percent of the box, above 100 where points lie beyond it; "
+    "single-task networks are not among them.",
     "delta_m": "Mean relative change against single-task networks in percent; lower is better.",
     "seeds": "Seeds whose run ended.",
 }

@@ -119,7 +119,7 @@ def new_state(
 
     From the training split ``train`` comes what a method may want to know beforehand: ``prior``, the losses of
     the best constant outputs, and ``period``, the steps of an epoch. Above :data:`MANY_TASKS` tasks a Gramian method
-    compares them at the representation, unless the cell says at which ``level``.
+    compares them at the representation, unless the cell says at which ``level`` or has regularisers.
 
     Seeds the global random state for dropout: call inside :func:`~mtlbench.training.runtime.session`.
     """
@@ -136,7 +136,8 @@ def new_state(
         if primary is None or not primary.regularisers:
             known["prior"] = lambda: prior_losses(group, train)
         known["period"] = lambda: len(train) // recipe.batch_size
-    if len(group) > MANY_TASKS and architecture.one_representation:
+    # A regulariser reaches the parameters past the representation.
+    if len(group) > MANY_TASKS and architecture.one_representation and not (primary and primary.regularisers):
         known["level"] = lambda: "representation"
     method = method_of(cell, streams, known)
     method.check_tasks(len(group) + (len(primary.regularisers) if primary else 0))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mtlbench import config, tuning
+from mtlbench import config, tasks, tuning
 from mtlbench.analysis import load
 from mtlbench.errors import InputError
 from mtlbench.primary import dataset_of, noisy
@@ -164,3 +164,10 @@ def test_the_findings_name_who_gains_beyond_the_interval():
     assert first.endswith("1 (equal by 2.0) is worse.")
     assert "Of 3 comparisons" in second
     assert "No run has a primary task" in study.findings(table.iloc[:0])[0]
+
+
+def test_an_encoder_of_the_file_stands_on_the_columns_of_the_dataset_with_a_primary_task_too():
+    cell = Cell(benchmark="b", dataset="adult", method="equal", seeds=(0,), primary="income")
+    stem = tasks.get("adult").stem()
+    assert stem is not None
+    assert type(dataset_of(cell).stem()) is type(stem)

@@ -70,6 +70,9 @@ def run(name, parameters, label, seed, train, test, sizes, status="done", confli
     )
 
 
+TOWERS = {"base": {"hard_sharing": LARGE}, "gamma": 1}
+
+
 @pytest.fixture
 def made():
     """In training the large model is best, on test the small one; every reference is (0.5, 2)."""
@@ -81,8 +84,11 @@ def made():
                 run("hard_sharing", SMALL, label, seed, (0.25 + worse, 1), (0.25 + luck, 1), (30, 10, 0), conflict=0.8),
                 run("hard_sharing", LARGE, label, seed, (0, 0), (0.5, 2), (130, 10, 0), conflict=0.2),
             ]
-    towers = {"base": {"hard_sharing": LARGE}, "gamma": 1}
-    runs += [run("small_towers", towers, "equal", seed, (0, 0), (0.25, 1), (135, 10, 5)) for seed in (0, 1)]
+    runs += [
+        run("small_towers", TOWERS, label, seed, (0, 0), (0.25, 1), (135, 10, 5))
+        for seed in (0, 1)
+        for label in ("equal", "static(weights=0.2/0.8)")
+    ]
     return runs
 
 
@@ -108,6 +114,9 @@ def test_made_up_runs_give_their_volumes(made):
 
 
 def test_a_front_without_one_of_its_points_does_not_count(made):
+    # Nor that of a model which lacks a point altogether, as after a pipeline that was stopped.
+    stopped = [r for r in made if r.method == "equal" or r.architecture != f"small_towers{TOWERS}"]
+    assert measure(stopped).set_index("model").loc["small_towers(gamma=1)", "seeds"] == 0
     lost = run("hard_sharing", SMALL, "equal", 1, (), (), (), status="diverged")
     kept = [r for r in made if not (r.seed == 1 and r.label == "equal" and r.configuration == lost.configuration)]
     small = measure([*kept, lost]).set_index("model").loc["mlp(width=2)"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from argparse import Namespace
 
 import pytest
@@ -136,8 +137,9 @@ class TestSelection:
         content = tuning.read(results / tuning.FOLDER / found["equal"].folder / tuning.SELECTION)
         assert content["trials"][0]["score"] == pytest.approx(100 * sum(changes) / len(changes))
 
-    def test_a_selection_of_other_trials_does_not_count(self, results):
-        cell = cells()["single_task"]
+    def test_a_selection_of_other_trials_does_not_count(self, results, tmp_path):
+        cell, results = cells()["single_task"], shutil.copytree(results, tmp_path / "tuned")
+        tuning.select(cell, results)
         path = results / tuning.FOLDER / cell.folder / tuning.SELECTION
         content = tuning.read(path)
         assert tuning.selected(cell, results) is not None

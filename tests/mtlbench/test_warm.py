@@ -19,12 +19,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the server fork
 
 # Loads little, so that it is there soon; `list sleepers` gives a step that lasts.
 SERVER = """
-import sys, time
+import os, sys, time
 from mtlbench import cli, warm
-warm._LOADED = ("mtlbench.errors",)
+warm._LOADED, warm._LATER = ("mtlbench.errors",), ()
 listed = cli._list
 def _list(options):
     if options.kind == "sleepers":
+        # A worker of its own outlives a step that is killed, as those of a pool do.
+        if os.fork() == 0:
+            os.close(1), os.close(2), time.sleep(10), os._exit(0)
         print("asleep", flush=True)
         time.sleep(60)
     return listed(options)
@@ -105,9 +108,13 @@ def test_without_a_server_a_command_starts_itself(tmp_path: Path) -> None:
 def test_edited_code_is_not_run_from_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     source = tmp_path / "edited.py"
     source.write_text("A = 1\n")
+    os.utime(source, (0, 0))
     monkeypatch.setattr(warm, "_LOADED", ("mtlbench.errors",))
     monkeypatch.setattr(warm, "_files", lambda: {str(source)})
     with warm._Server(str(tmp_path / "socket")) as server:
         assert not server.outdated(dict(os.environ))
         source.write_text("A = 10\n")
+        assert server.outdated(dict(os.environ))
+        # Whether it was read before it was saved or after, nobody knows.
+        server.stamps[str(source)] = source.stat().st_mtime
         assert server.outdated(dict(os.environ))
