@@ -25,3 +25,9 @@ def unknown_name(kind: str, name: object, valid: Iterable[str], where: str = "")
     hint = f"did you mean {near[0]!r}? " if near else ""
     place = f"{where}: " if where else ""
     return InputError(f"{place}unknown {kind} {str(name)!r}: {hint}valid: {', '.join(names) or 'none'}")
+
+
+def one_line(message: object) -> str:
+    """A library's message as the end of a sentence of ours."""
+    text = " ".join(str(message).split())
+    return text[:1].lower() + text[1:]

@@ -5,7 +5,6 @@ Diverged and failed runs are results: they stay in every table, with their reaso
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Iterable
@@ -17,9 +16,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlbench import config, tuning
-from mtlbench.analysis import versions
+from mtlbench.analysis import csv_files, versions
 from mtlbench.arena import GROUP, OUT_OF_THE_BOX, TUNED, Arena
-from mtlbench.errors import CheckFailed, InputError
+from mtlbench.errors import CheckFailed, InputError, one_line
 from mtlbench.files import digest
 
 KEYS = [*GROUP, "label", "method", "seed"]
@@ -37,8 +36,6 @@ AUDIT = [
     "inner_solves",
     "inner_solves_outside",
 ]
-TEXT = dict.fromkeys([*GROUP, "label", "method", "split", "task", "metric"], str)
-"""The columns of names in any CSV file of the results."""
 CURVE_COLUMNS = ["epoch", "split", "task", "metric", "value"]
 AUDIT_COLUMNS = [
     "step",
@@ -270,70 +267,27 @@ def trials(results: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TRIAL_COLUMNS).astype({"score": float})
 
 
-def csv(path: Path, columns: list[str], key: str) -> pd.DataFrame:
-    """Read a CSV file of the results and check that it is whole: its columns are there and no ``key`` is
-    empty.
-
-    Raises :class:`~mtlbench.errors.InputError` naming the file.
-    """
-    try:
-        if not path.read_bytes().endswith(b"\n"):
-            raise CheckFailed(f"{path} is cut off: its last line has no end")
-        frame = _parsed(path)
-    except FileNotFoundError:
-        raise CheckFailed(f"{path} is missing: train the cell again") from None
-    except CheckFailed:
-        raise
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise CheckFailed(f"{path} is not a readable CSV file: {_line(error)}") from None
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise InputError(f"{path} lacks the column {missing[0]!r}: was it written by mtlbench?")
-    if frame[key].isna().any():
-        raise CheckFailed(f"{path} is cut off: a line has no {key!r}")
-    return frame
-
-
 def _concatenate(records: Iterable[Run], name: str, columns: list[str]) -> pd.DataFrame:
     # A run that broke down may have left no curve; a finished one always has.
     found = [(run, run.folder / name) for run in records if run.status == "done" or (run.folder / name).exists()]
     if not found:
         return pd.DataFrame(columns=[*KEYS, *columns])
-    whole = _at_once([path for _, path in found], columns)
+    whole = csv_files.read_all([path for _, path in found], columns)
     if whole is None:  # one of them is not as it should be: read them one by one, so that it is named
-        frames = [csv(path, columns, key=columns[1]) for _, path in found]
+        frames = [csv_files.read(path, columns, key=columns[1]) for _, path in found]
         whole = pd.concat(frames, ignore_index=True), [len(frame) for frame in frames]
     table, lengths = whole
     keys = pd.DataFrame([run.keys for run, _ in found])
     return pd.concat([table, keys.loc[np.repeat(keys.index, lengths)].reset_index(drop=True)], axis=1)
 
 
-def _at_once(paths: list[Path], columns: list[str]) -> tuple[pd.DataFrame, list[int]] | None:
-    """Whole CSV files with one header parsed as one table, in a tenth of the time, and the rows of each; else None."""
-    try:
-        texts = [path.read_bytes() for path in paths]
-        head = texts[0][: texts[0].index(b"\n") + 1]
-        bodies = [text.removeprefix(head) for text in texts]
-        table = _parsed(io.BytesIO(head + b"".join(bodies)))
-    except (OSError, ValueError):
-        return None
-    lengths = [body.count(b"\n") for body in bodies]
-    alike = all(text.startswith(head) and text.endswith(b"\n") for text in texts) and set(columns) <= set(table.columns)
-    return (table, lengths) if alike and len(table) == sum(lengths) and table[columns[1]].notna().all() else None
-
-
-def _parsed(source: Path | io.BytesIO) -> pd.DataFrame:
-    """A CSV file of the results: names are text (a task may be called 0 or NA), and only what is empty is missing."""
-    return pd.read_csv(source, dtype=TEXT, keep_default_na=False, na_values=[""])
-
-
 def _read_one(path: Path) -> Run:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {_line(error)}") from None
+        raise InputError(f"{path} cannot be read: {one_line(error)}") from None
     except ValueError as error:  # a character cut in the middle is one too
-        raise CheckFailed(f"{path} is cut off or is not JSON: {_line(error)}") from None
+        raise CheckFailed(f"{path} is cut off or is not JSON: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a run of mtlbench: not a JSON object")
     if content.get("complete") is not True:
@@ -343,7 +297,7 @@ def _read_one(path: Path) -> Run:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path} is not a run of mtlbench: {place}: {_line(first['msg'])}") from None
+        raise InputError(f"{path} is not a run of mtlbench: {place}: {one_line(first['msg'])}") from None
     for name, expected in content.get("files", {}).items():
         if not (path.parent / name).is_file():
             raise CheckFailed(f"{path.parent / name} is missing, but run.json beside it lists it")
@@ -353,8 +307,3 @@ def _read_one(path: Path) -> Run:
     if run.status == "done" and (not scores or any(score is None or not math.isfinite(score) for score in scores)):
         raise CheckFailed(f"{path} says done, but a test score is missing or not a number")
     return run
-
-
-def _line(message: object) -> str:
-    text = " ".join(str(message).split())
-    return text[:1].lower() + text[1:]

@@ -36,8 +36,8 @@ def get(name: str, **parameters: Any) -> Architecture:
     """
     if name not in names():
         raise unknown_name("architecture", name, names())
-    from mtlbench.architectures._options import checked, only_subclass
     from mtlbench.architectures.architecture import Architecture
+    from mtlbench.options import checked, only_subclass
 
     module = import_module(f"{__name__}.{name}")
     return checked(name, only_subclass(module, Architecture), parameters)  # type: ignore[type-abstract]

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from mtlbench.architectures import encoders, heads
 from mtlbench.architectures._auxiliary import Auxiliary
-from mtlbench.architectures._options import Count, Options
 from mtlbench.architectures._parts import Parts
 from mtlbench.architectures.encoders.encoder import Encoder
 from mtlbench.architectures.heads import Head
+from mtlbench.options import Count, Options
 
 if TYPE_CHECKING:
     from mtlbench.tasks.dataset import MultiTaskDataset, Task

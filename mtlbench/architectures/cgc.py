@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from mtlbench.architectures._experts import Experts
 from mtlbench.architectures._extraction import ExtractionNetwork, extraction
-from mtlbench.architectures._options import Count
 from mtlbench.architectures._parts import Parts
+from mtlbench.options import Count
 from mtlbench.tasks.dataset import Task
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from mtlbench.architectures._options import Count, Options, checked
 from mtlbench.entries import named
 from mtlbench.errors import unknown_name
+from mtlbench.options import Count, Options, checked
 
 if TYPE_CHECKING:
     from mtlbench.tasks.dataset import Task

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mtlbench.architectures._experts import Experts, Gate, mix
-from mtlbench.architectures._options import Count
 from mtlbench.architectures._parts import Parts
 from mtlbench.architectures.architecture import Network
+from mtlbench.options import Count
 from mtlbench.tasks.dataset import Task
 
 

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
 from mtlbench.architectures import heads
-from mtlbench.architectures._options import Count
 from mtlbench.architectures._parts import Parts
 from mtlbench.architectures.architecture import Architecture, Network
 from mtlbench.architectures.encoders.segnet import SegNet
 from mtlbench.architectures.heads import Head
+from mtlbench.options import Count
 from mtlbench.tasks import segnet
 
 if TYPE_CHECKING:

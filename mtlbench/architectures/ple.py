@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 from mtlbench.architectures._experts import Experts, gate, layer
 from mtlbench.architectures._extraction import ExtractionNetwork, extraction
-from mtlbench.architectures._options import Count
 from mtlbench.architectures._parts import Parts
+from mtlbench.options import Count
 from mtlbench.tasks.dataset import Task
 
 

@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 from mtlbench import architectures
 from mtlbench.architectures._auxiliary import Auxiliary
-from mtlbench.architectures._options import Count, NonNegative, Positive
 from mtlbench.architectures._parts import Parts
 from mtlbench.architectures.architecture import Architecture, Network, Sharing
 from mtlbench.architectures.hard_sharing import HardSharingArchitecture
 from mtlbench.architectures.heads import linear
 from mtlbench.entries import named
 from mtlbench.errors import InputError
+from mtlbench.options import Count, NonNegative, Positive
 
 if TYPE_CHECKING:
     from mtlbench.tasks.dataset import MultiTaskDataset, Task

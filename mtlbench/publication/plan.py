@@ -26,7 +26,7 @@ import pandas as pd
 import psutil
 
 from mtlbench import primary
-from mtlbench.analysis.load import csv
+from mtlbench.analysis import csv_files
 from mtlbench.arena import Arena
 from mtlbench.config import Benchmark, Cell
 from mtlbench.errors import InputError
@@ -143,7 +143,7 @@ def _earlier(path: Path) -> pd.DataFrame:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    frame = csv(path, [*COST_COLUMNS, "trunk_backward_passes"], key="peak_memory_mib")
+    frame = csv_files.read(path, [*COST_COLUMNS, "trunk_backward_passes"], key="peak_memory_mib")
     # pandas reads the empty setting of a benchmark with one only as a missing number.
     return frame.assign(setting=frame["setting"].astype(object).fillna("")).set_index(ROW).sort_index()
 

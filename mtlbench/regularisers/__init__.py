@@ -34,7 +34,7 @@ def get(name: str, **parameters: Any) -> Regulariser:
     """
     if name not in names():
         raise unknown_name("regulariser", name, names())
-    from mtlbench.architectures._options import checked, only_subclass
+    from mtlbench.options import checked, only_subclass
     from mtlbench.regularisers.regulariser import Regulariser
 
     module = import_module(f"{__name__}.{name}")

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mtlbench.architectures._options import Options, Positive
 from mtlbench.architectures.architecture import Network
+from mtlbench.options import Options, Positive
 from mtlbench.tasks.dataset import Split, Task
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mtlbench.analysis.load import csv
+from mtlbench.analysis import csv_files
 from mtlbench.errors import CheckFailed
 
 RECORDED = ("collection", "recorded")
@@ -76,7 +76,7 @@ def accuracy(results: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     path = results / "solvers" / "accuracy.csv"
     if not path.exists():
         return [], []
-    frame = csv(path, ACCURACY_COLUMNS, key="algorithm")
+    frame = csv_files.read(path, ACCURACY_COLUMNS, key="algorithm")
     recorded = frame["family"].isin(RECORDED)
     return _accuracy(frame[~recorded]), _accuracy(frame[recorded])
 
@@ -86,7 +86,7 @@ def afterwards(results: Path) -> list[dict[str, Any]]:
     path = results / "solvers" / "inner_weights.csv"
     if not path.exists():
         return []
-    frame = csv(path, INNER_COLUMNS, key="problems")
+    frame = csv_files.read(path, INNER_COLUMNS, key="problems")
     keys = ["dataset", "label"]
     found = frame.groupby(keys, sort=True)[["worst_relative_gap", "worst_distance", "worst_moved_weight"]].max()
     found["median_distance"] = frame.groupby(keys)["median_distance"].median()
@@ -102,7 +102,7 @@ def timing(results: Path) -> pd.DataFrame | None:
     path = results / "solvers" / "timing.csv"
     if not path.exists():
         return None
-    frame = csv(path, TIMING_COLUMNS, key="algorithm")
+    frame = csv_files.read(path, TIMING_COLUMNS, key="algorithm")
     return frame.pivot_table(index="algorithm", columns="size", values="median_us", aggfunc="median")
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from mtlbench import config, studies
-from mtlbench.analysis.load import Run, csv
+from mtlbench.analysis import csv_files
+from mtlbench.analysis.load import Run
 from mtlbench.arena import Arena
 from mtlbench.files import write_atomically
 from mtlbench.report.columns import Column, Entry, known
@@ -51,7 +52,7 @@ def chapter(results: Path) -> Chapter | None:
     if name is None:
         return None
     study = studies.get(name)
-    table = csv(results / FILE, ["dataset", *study.columns], key="dataset")
+    table = csv_files.read(results / FILE, ["dataset", *study.columns], key="dataset")
     tables = [_table(str(dataset), part, study.columns) for dataset, part in table.groupby("dataset")]
     return Chapter(study.title, study.question, study.caption, study.findings(table), tables)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtlbench.analysis import cost_quality
+from mtlbench.analysis import cost_quality, csv_files
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, is_ranked, metrics
-from mtlbench.analysis.load import csv
 from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
 from mtlbench.report import columns as shown
@@ -44,7 +43,7 @@ def costs(results: Path) -> pd.DataFrame | None:
     if not path.exists():
         return None
     # pandas reads the empty setting of a benchmark with one only as a missing number.
-    frame = csv(path, COST_COLUMNS, key="peak_memory_mib")
+    frame = csv_files.read(path, COST_COLUMNS, key="peak_memory_mib")
     return frame.assign(setting=frame["setting"].astype(object).fillna(""))
 
 

@@ -65,7 +65,7 @@ def _attained(fixed: pd.DataFrame, first: pd.Series) -> tuple[np.ndarray, np.nda
 
 
 def _distances(ax: Axes, part: pd.DataFrame, look: dict[str, Look]) -> None:
-    places = part[part["kind"].isin([FIXED, END])].groupby("label")["beyond_front"].mean()
+    places = part[part["kind"] == FIXED].groupby("label")["beyond_front"].mean()
     ax.axvline(0, color=MUTED, linewidth=1)
     ax.axvline(max(places.max(), 0), color=MUTED, linewidth=1, linestyle=":")
     methods = part[part["kind"] == METHOD].groupby("label")["beyond_front"]

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtlbench.analysis import load
+from mtlbench.analysis import csv_files, load
 from mtlbench.analysis.intervals import paired_t
 from mtlbench.analysis.leaderboard import EQUAL
 from mtlbench.analysis.load import Run
@@ -44,7 +44,7 @@ def measure(records: list[Run]) -> pd.DataFrame:
 
 
 def _tasks(run: Run) -> list[dict[str, Any]]:
-    steps = load.csv(run.folder / "audit.csv", load.AUDIT_COLUMNS, key="step") if run.audit else None
+    steps = csv_files.read(run.folder / "audit.csv", load.AUDIT_COLUMNS, key="step") if run.audit else None
     names = list(run.metrics)
     lower = np.broadcast_to(np.asarray(run.options.get("lower", 0.0), dtype=float), len(names))
     swept = run.method in SWEPT

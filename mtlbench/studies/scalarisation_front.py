@@ -17,8 +17,8 @@ seed has a front of its own, and what is averaged over seeds is a method's place
 Tasks are scaled so that the box between the best value and the worst of the front has sides of 1, and volumes reach to
 1.1 (Ishibuchi et al. 2018); a weight of 0 leaves a head untrained, so rows with one do not count in that scale. A grid
 has gaps, through which a point between two of its own looks new: each row of the grid is therefore held against the
-other rows in the same way, and the largest of these distances is what the gaps are worth: ``equal``, which is itself
-fixed weights but in no grid of three tasks, shows that less would not do.
+other rows in the same way, and the largest of these distances, rows with a weight of 0 apart, is what the gaps are
+worth: ``equal``, which is itself fixed weights but in no grid of three tasks, shows that less would not do.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def of_arena(
     kinds = np.where(label.isin(ends), END, np.where(label.isin(list(weights)), FIXED, METHOD))
     kinds = np.where(label == SINGLE_TASK, ALONE, kinds)
     sign = np.where(up, -1.0, 1.0)
-    low, side = _box(scores.loc[kinds == FIXED] * sign if (kinds == FIXED).any() else scores * sign)
+    # A box has two corners; without two rows of the grid every shared network counts.
+    wide = label[kinds == FIXED].nunique() > 1
+    low, side = _box(scores.loc[kinds == FIXED if wide else kinds != ALONE] * sign)
     truth = None if true is None else moocore.filter_dominated((true * sign - low) / side)
     frame = pd.DataFrame({"label": label, "seed": scores.index.get_level_values("seed"), "kind": kinds})
     frame["x"], frame["y"] = scores.iloc[:, 0].to_numpy(), scores.iloc[:, -1].to_numpy()
@@ -163,7 +165,8 @@ def table(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(dataset: str, label: str, found: pd.DataFrame) -> dict[str, Any]:
-    row: dict[str, Any] = {"dataset": dataset, "label": label, "fixed": int(found["kind"].iloc[0] in (FIXED, END))}
+    fixed = {FIXED: 1, END: 2}.get(found["kind"].iloc[0], 0)
+    row: dict[str, Any] = {"dataset": dataset, "label": label, "fixed": fixed}
     for name in ("beyond_front", "hypervolume_gained", "beyond_truth"):
         row |= _interval(name, found[name])
     row |= {name: found[name].iloc[0] for name in ("delta_m", "delta_m_half_width")}
@@ -186,7 +189,7 @@ def findings(found: pd.DataFrame) -> list[str]:
         more = methods[methods["beyond_front"] - half > max(gap, 0)]["label"]
         said.append(
             f"{dataset}: of {plural(len(methods), 'method')} {_named(beyond)} beyond the front of "
-            f"{int((part['fixed'] == 1).sum())} fixed weights, {_named(behind)} behind it, by more than the 95 % "
+            f"{int((part['fixed'] > 0).sum())} fixed weights, {_named(behind)} behind it, by more than the 95 % "
             f"interval; {_named(more)} beyond it by more than its gaps are worth ({number(gap, 2)} %)."
         )
         volumes = part[part["hypervolume"].notna()].set_index("label")
@@ -209,7 +212,7 @@ def _named(labels: pd.Series) -> str:
 
 COLUMNS = {
     "label": "The row; a row of fixed weights is held against the other fixed weights.",
-    "fixed": "1: a row of the grid of fixed weights.",
+    "fixed": "1: a row of the grid of fixed weights; 2: one with a weight of 0.",
     "beyond_front": "By how many percent of the box every task of the fixed weights would have to gain until some of "
     "them are as good in all tasks; below 0: some are better in all tasks by that much.",
     "hypervolume_gained": "Dominated volume that the row adds to the fixed weights, in percent of the box.",

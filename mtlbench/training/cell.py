@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -22,7 +21,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from mtlbench import primary, provenance
 from mtlbench.errors import InputError
@@ -59,7 +57,7 @@ def run_cell(
     :class:`~mtlbench.errors.InputError` or :class:`~mtlbench.tasks.DatasetError` for what the user must mend.
     """
     folder = runs / cell.folder
-    with _locked(folder):
+    with run_files.locked(folder):
         folders = {seed: folder / f"seed-{seed}" for seed in cell.seeds}
         return [record["status"] for record in _train(cell, folders, data_dir, progress, checkpoint_seconds)]
 
@@ -76,7 +74,7 @@ def run_seed(
     """Train one seed of ``cell`` into ``folder``, unless it is done there; return its ``run.json``."""
     if (folder / RUN).exists() and not _is_record(folder / RUN):
         raise InputError(f"{folder / RUN} is not a run of mtlbench and would be overwritten: choose another folder")
-    with _locked(folder):
+    with run_files.locked(folder):
         return _train(cell, {seed: folder}, data_dir, progress, checkpoint_seconds)[0]
 
 
@@ -89,7 +87,7 @@ def record_death(cell: Cell, runs: Path, reason: str) -> list[str]:
     folder, here = runs / cell.folder, identity(cell)
     dataset = primary.dataset_of(cell)
     statuses = []
-    with _locked(folder):
+    with run_files.locked(folder):
         for seed in cell.seeds:
             record = current(cell, seed, folder / f"seed-{seed}", here)
             if record is None:
@@ -119,7 +117,7 @@ def _train(
                 run = _Run(cell, seed, folders[seed], dataset, device, here, checkpoint_seconds)
                 records[seed] = run.train(data_dir, reporter)
     for folder in folders.values():
-        _sweep(folder)
+        run_files.sweep(folder)
     return [record for record in records.values() if record is not None]
 
 
@@ -163,7 +161,8 @@ class _Run:
                 if self.cell.trial is None:
                     test = self._look("test", splits.test)
                     if self.cell.evaluate_training:
-                        self.trained = self._look("training", spread(splits.train, len(splits.test)))
+                        with suppress(Diverged):  # a run is judged by its test split
+                            self.trained = self._look("training", spread(splits.train, len(splits.test)))
             except Diverged as error:
                 status, reason = "diverged", str(error)
             except (InputError, DatasetError):
@@ -329,36 +328,6 @@ def _done(cell: Cell, seed: int, folder: Path, here: dict[str, Any]) -> dict[str
         return None
     on_cpu = cell.device == "cpu" or not torch.cuda.is_available()
     return record if (record["provenance"].get("device") == "cpu") == on_cpu else None
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what an interrupted process left behind, once the run is recorded."""
-    names = (".run", ".curves", ".audit", ".mtlbench-checkpoint-")
-    for path in folder.glob("*.pt"):
-        if checkpoint.ours(path):
-            path.unlink()
-    for path in folder.glob(".*.part"):
-        if path.name.startswith(names):
-            path.unlink()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the operating system's lock on ``folder``, which the kernel releases however this process ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            log.warning("%s is being worked on by another process: waiting", folder)
-            lock.acquire()
-    except OSError as error:
-        raise InputError(f"cannot write to the folder {folder}: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _sentence(record: dict[str, Any]) -> str:

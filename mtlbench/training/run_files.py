@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
+from mtlbench.errors import InputError
 from mtlbench.files import digest, write_atomically, write_json
 from mtlbench.runs import RUN
+from mtlbench.training import checkpoint
 from mtlbench.training.audit import COLUMNS, TASK_COLUMNS, Audit
 from mtlbench.training.loop import Curve
+
+log = logging.getLogger(__name__)
 
 TIME = "run.time.json"
 REPRODUCIBLE = ("curves.csv", "audit.csv", "audit.npz")
@@ -83,3 +90,33 @@ def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what an interrupted process left behind, once the run is recorded."""
+    names = (".run", ".curves", ".audit", ".mtlbench-checkpoint-")
+    for path in folder.glob("*.pt"):
+        if checkpoint.ours(path):
+            path.unlink()
+    for path in folder.glob(".*.part"):
+        if path.name.startswith(names):
+            path.unlink()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the operating system's lock on ``folder``, which the kernel releases however this process ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            log.warning("%s is being worked on by another process: waiting", folder)
+            lock.acquire()
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {folder}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -6,9 +6,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from mtlbench.architectures._options import checked, only_subclass
 from mtlbench.entries import named
 from mtlbench.errors import unknown_name
+from mtlbench.options import checked, only_subclass
 
 if TYPE_CHECKING:
     from mtlbench.architectures.encoders.encoder import Encoder

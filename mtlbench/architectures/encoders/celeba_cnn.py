@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mtlbench.architectures._options import Count
 from mtlbench.architectures.encoders.encoder import Encoder
+from mtlbench.options import Count
 
 
 class CelebACNN(Encoder):

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from mtlbench.architectures._options import Options
 from mtlbench.errors import InputError
+from mtlbench.options import Options
 
 
 class Encoder(Options, ABC):

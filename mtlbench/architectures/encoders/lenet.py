@@ -11,10 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mtlbench.architectures._options import Count
 from mtlbench.architectures.encoders.encoder import Encoder
 from mtlbench.architectures.heads import layers
 from mtlbench.errors import InputError
+from mtlbench.options import Count
 
 
 class LeNet(Encoder):

@@ -6,9 +6,9 @@ import math
 
 from torch import Tensor, nn
 
-from mtlbench.architectures._options import Count
 from mtlbench.architectures.encoders.encoder import Encoder
 from mtlbench.architectures.heads import layers
+from mtlbench.options import Count
 
 
 class MLP(Encoder):

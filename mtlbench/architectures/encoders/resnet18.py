@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from mtlbench.architectures._options import Count
 from mtlbench.architectures.encoders.encoder import Encoder
+from mtlbench.options import Count
 from mtlbench.tasks.resnet import resnet18
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtlbench.architectures._options import Count
 from mtlbench.architectures.encoders.encoder import Encoder
 from mtlbench.errors import InputError
+from mtlbench.options import Count
 from mtlbench.tasks import segnet
 
 

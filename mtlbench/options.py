@@ -1,4 +1,4 @@
-"""Parameters of architectures, encoders and heads: checked by pydantic, answered in one sentence."""
+"""Parameters of architectures, encoders, heads and regularisers: checked by pydantic, answered in one sentence."""
 
 from __future__ import annotations
 
