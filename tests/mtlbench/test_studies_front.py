@@ -142,6 +142,23 @@ def test_table_and_sentences_say_who_lies_where():
     assert "hypervolume of the fixed weights" in second
 
 
+def test_an_untrained_end_is_no_gap_and_one_row_makes_no_box():
+    grid = {"w0": (0, 10), "w1": (3, 3), "w2": (10, 0), "end": (-20, 50)}
+    weights = {"w0": [0.1, 0.9], "w1": [0.5, 0.5], "w2": [0.9, 0.1], "end": [1, 0]}
+    points = study.of_arena(arena(grid | {"good": (2, 2)}), weights, np.array([False, False]))
+    found = study.table(points.assign(dataset="d", delta_m=np.nan, delta_m_half_width=np.nan))
+    rows = found.set_index("label")
+    assert rows.loc[["w0", "end", "good"], "fixed"].tolist() == [1, 2, 0]
+    assert rows.loc["end", "beyond_front"] > rows.loc["w1", "beyond_front"] == pytest.approx(70)
+    assert "front of 4 fixed weights" in study.findings(found)[0]
+    assert "worth (70 %)" in study.findings(found)[0]
+    # With one row between the ends, the scale is that of all that share a network; the reference networks have no say.
+    few = {"w1": (3, 3), "good": (1, 7), "single_task": (1000, 1000)}
+    alone = study.of_arena(arena(few), {"w1": [0.5, 0.5]}, np.array([False, False]))
+    assert alone[study.EVERYTHING].max() <= 100
+    assert alone.groupby("label")["beyond_front"].mean()["good"] == pytest.approx(100)
+
+
 @pytest.mark.parametrize("variant", ["concave", "convex"])
 def test_the_true_front_of_a_tug_of_war_is_reached_by_fixed_weights_only_if_convex(variant):
     dataset = tasks.get(f"tug_of_war:{variant}")

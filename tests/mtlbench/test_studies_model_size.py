@@ -15,7 +15,9 @@ from mtlbench.errors import InputError
 from mtlbench.studies import model_size
 from mtlbench.studies.model_size import Model, hypervolume, measure
 from mtlbench.tasks.dataset import Split
+from mtlbench.training import cell as cell_module
 from mtlbench.training.cell import run_cell
+from mtlbench.training.evaluation import Diverged
 from mtlbench.training.start import spread
 
 SMALL, LARGE = ({"encoder": {"mlp": {"width": width}}, "head": "linear"} for width in (2, 8))
@@ -194,6 +196,22 @@ def test_the_tested_network_is_looked_at_in_training_where_the_file_asks_for_it(
     assert "train" not in set(load.table([off])["split"])
     few = trained("few", evaluate_training=True, training_samples=20)
     assert (few.train != on.train, tiny.judged[20]) == (True, 3)
+
+
+def test_a_run_is_judged_by_its_test_split_whatever_training_says(tiny, tiny_cell, tmp_path, monkeypatch):
+    look = cell_module._Run._look
+
+    def infinite_in_training(run, name, split):
+        if name == "training":
+            raise Diverged("the outputs are not finite")
+        return look(run, name, split)
+
+    monkeypatch.setattr(cell_module._Run, "_look", infinite_in_training)
+    assert run_cell(tiny_cell(epochs=1, evaluate_training=True), tmp_path / "runs") == ["done"]
+    (found,) = load.read(tmp_path)
+    assert found.test
+    assert found.train == {}
+    assert measure([found]).empty
 
 
 def test_more_training_samples_than_there_are_is_refused(tiny, tiny_cell, tmp_path):
