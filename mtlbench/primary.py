@@ -17,7 +17,7 @@ from mtlbench import regularisers, tasks
 from mtlbench.entries import named
 from mtlbench.errors import InputError, unknown_name
 from mtlbench.sections import Auxiliaries, Cell, DatasetEntry
-from mtlbench.tasks.dataset import UNLABELLED, MultiTaskDataset, Split, Splits, Task
+from mtlbench.tasks.dataset import MultiTaskDataset, Split, Splits, Task, labelled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -118,9 +118,8 @@ def noisy(target: Tensor, rate: float, seed: int, task: str) -> Tensor:
 
     digest = hashlib.sha256(f"{seed}/label noise/{task}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8]))
-    there = ~target.isnan() if target.is_floating_point() else target != UNLABELLED
-    labelled = np.flatnonzero(there.reshape(len(target), -1).any(dim=1).numpy())
-    chosen = torch.from_numpy(rng.permutation(labelled)[: round(rate * len(labelled))])
+    samples = np.flatnonzero(labelled(target).reshape(len(target), -1).any(dim=1).numpy())
+    chosen = torch.from_numpy(rng.permutation(samples)[: round(rate * len(samples))])
     result = target.clone()
     # One place further along a random order: nobody keeps his own.
     result[chosen] = target[chosen.roll(1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .dataset import UNLABELLED, DatasetError, MultiTaskDataset, Splits, Task
+from .dataset import UNLABELLED, DatasetError, MultiTaskDataset, Splits, Task, labelled
 
 KINDS = (torch.float32, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -13,8 +13,9 @@ KINDS = (torch.float32, torch.uint8, torch.int8, torch.int16, torch.int32, torch
 def check_splits(dataset: MultiTaskDataset, splits: Splits) -> None:
     """Raise :class:`DatasetError` with one sentence at the first thing that cannot be right.
 
-    In every split: the targets are those of the tasks; inputs and targets are float32 or integers (small ones too: a
-    picture may stay bytes until the encoder sees it), of the same shape and type as in training; inputs are finite;
+    Every split has a sample, and targets of the tasks and no others; inputs and targets are float32 or integers (small
+    ones too: a picture may stay bytes until the encoder sees it), of the same shape and type as in training; inputs are
+    finite;
     float targets have the shape (N, outputs, ...), the head's, and are finite or NaN, which means missing;
     integer targets are classes, from 0 to below the task's outputs (0 and 1 for a single output), or -100, which means
     missing; every task has a label at least once, and both classes where one of its metrics needs them.
@@ -23,6 +24,8 @@ def check_splits(dataset: MultiTaskDataset, splits: Splits) -> None:
     names = [task.name for task in dataset.tasks]
     for part, split in parts.items():
         where = f"{dataset.name}: the {part} split"
+        if len(split) == 0:
+            raise DatasetError(f"{where} has no sample")
         if set(split.targets) != set(names):
             raise DatasetError(
                 f"{where} has targets of {', '.join(sorted(split.targets)) or 'no task'}, but the tasks are "
@@ -69,23 +72,23 @@ def _check_labels(what: str, task: Task, target: Tensor) -> bool:
         if target.isinf().any():
             raise DatasetError(f"{what} have {_share(target.isinf())}")
         return not bool(target.isnan().all())
-    labelled = target != UNLABELLED
+    there = labelled(target)
     last = max(task.outputs, 2) - 1
-    wrong = labelled & ((target < 0) | (target > last))
+    wrong = there & ((target < 0) | (target > last))
     if wrong.any():
         label = int(target[wrong][0])
         raise DatasetError(
             f"{what} hold the label {label}, but labels lie between 0 and {last}, "
             f"or are {UNLABELLED} where one is missing"
         )
-    return bool(labelled.any())
+    return bool(there.any())
 
 
 def _check_classes(where: str, task: Task, target: Tensor) -> None:
     """Raise where a metric that needs two classes would see one, in any column of ``target``."""
     metric = next((metric.name for metric in task.metrics if metric.two_classes), None)
     for column in target.reshape(len(target), -1).T if metric else ():
-        labels = column[~column.isnan() & (column != UNLABELLED)]
+        labels = column[labelled(column)]
         if len(labels) and bool((labels == labels[0]).all()):
             raise DatasetError(
                 f"{where} has no label of task {task.name!r} but {labels[0].item():g}: its {metric} needs both classes"

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 UNLABELLED = -100  # a class target without a label; a float target has NaN there
 
 
+def labelled(target: Tensor) -> Tensor:
+    """Which entries of ``target`` have a label: a boolean tensor of its shape."""
+    return ~target.isnan() if target.is_floating_point() else target != UNLABELLED
+
+
 class DatasetError(ValueError):
     """A dataset cannot be had as asked; the message is one sentence: what, where, and what would be right."""
 
@@ -121,7 +126,7 @@ class Split:
 
     A sample without a label of a task has NaN there, in a class target :data:`UNLABELLED`.
     ``sources`` (N, items), where samples are put together from other items, says which ones, so that anybody can
-    check that two splits share none. Raises :class:`DatasetError` where the lengths differ or are zero.
+    check that two splits share none. Raises :class:`DatasetError` where the lengths differ.
     """
 
     inputs: Tensor
@@ -129,8 +134,6 @@ class Split:
     sources: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if len(self.inputs) == 0:
-            raise DatasetError("a split needs at least one sample, but this one has none")
         for name, target in self.targets.items():
             if len(target) != len(self.inputs):
                 raise DatasetError(f"{len(self.inputs)} inputs have {len(target)} targets of task {name!r}")

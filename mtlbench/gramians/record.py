@@ -9,15 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mtlbench import config, provenance, tasks
 from mtlbench.errors import InputError
 from mtlbench.gramians.archive import STAGES, Meta, Record, write
 from mtlbench.gramians.noise import measure
-from mtlbench.gramians.recipe import MICRO_BATCHES, Series
+from mtlbench.gramians.recipe import Series
 from mtlbench.referee.progress import tracked
-from mtlbench.tasks.dataset import Split
+from mtlbench.tasks.dataset import Split, labelled
 from mtlbench.training.evaluation import Diverged
 from mtlbench.training.loop import Recipe, State, epoch_batches, forward, part_losses, train_step
 from mtlbench.training.runtime import forked, session
@@ -37,7 +38,6 @@ def record(
     version: int,
     recipe: Sequence[Series],
     *,
-    micro_batches: int = MICRO_BATCHES,
     data_dir: Path | None = None,
     progress: bool = False,
 ) -> Path:
@@ -53,7 +53,7 @@ def record(
     records = [
         found
         for series, method, seed in tracked(runs, "training runs", progress)
-        for found in _run(series, method, seed, micro_batches, data_dir)
+        for found in _run(series, method, seed, data_dir)
     ]
     path = out / f"collection-{version}.json"
     about = {
@@ -69,7 +69,7 @@ def record(
     return path
 
 
-def _run(series: Series, method: str, seed: int, micro_batches: int, data_dir: Path | None) -> list[Record]:
+def _run(series: Series, method: str, seed: int, data_dir: Path | None) -> list[Record]:
     """One training run, and its Gramians after the numbers of updates that the series asks for."""
     cell = config.single_cell(
         series.dataset,
@@ -94,7 +94,7 @@ def _run(series: Series, method: str, seed: int, micro_batches: int, data_dir: P
                 name = f"{series.name}/{method}/seed-{seed}/{stage}"
                 who = {"name": name, "dataset": series.dataset, "parameters": dict(series.parameters)}
                 how = {"architecture": ARCHITECTURE, "method": method, "seed": seed, "stage": stage}
-                found.append(_taken(state, batches[-1], recipe, micro_batches, who | how))
+                found.append(_taken(state, batches[-1], recipe, series.micro_batches, who | how))
             if len(found) == len(stages):
                 return found
             try:
@@ -116,7 +116,7 @@ def _taken(state: State, batch: Split, recipe: Recipe, micro_batches: int, about
         losses = forward(state, batch, recipe, aside=True)[0]
     values = [loss.item() for loss in losses]
     parts = (part_losses(state, batch, index, micro_batches, recipe) for index in range(micro_batches))
-    measured = measure(losses, parts)
+    measured = measure(losses, parts, _labels(batch, [task.name for task in state.tasks], micro_batches))
     meta = Meta(
         **about,
         step=state.step,
@@ -130,6 +130,16 @@ def _taken(state: State, batch: Split, recipe: Recipe, micro_batches: int, about
         losses=values,
     )
     return Record(meta.name, measured.gramian, measured.noise, meta)
+
+
+def _labels(batch: Split, names: Sequence[str], micro_batches: int) -> np.ndarray | None:
+    """How many labels of each task the micro-batches have, float64 (B, K); ``None`` where no label is missing."""
+    there = [labelled(batch.targets[name]) for name in names]
+    if all(bool(mask.all()) for mask in there):
+        return None
+    size = len(batch) // micro_batches
+    counts = [mask[: size * micro_batches].reshape(micro_batches, -1).sum(dim=1) for mask in there]
+    return torch.stack(counts, dim=1).double().numpy()
 
 
 def _source(dataset: str) -> dict[str, str]:

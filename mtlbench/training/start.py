@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from inspect import getfile
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from mtlbench.errors import InputError
 from mtlbench.methods.method import Method
 from mtlbench.sections import SINGLE_TASK, Cell
 from mtlbench.tasks.checks import check_splits
-from mtlbench.tasks.dataset import MultiTaskDataset, Split, Splits, Task
+from mtlbench.tasks.dataset import DatasetError, MultiTaskDataset, Split, Splits, Task
 from mtlbench.training.audit import Audit
 from mtlbench.training.loop import Recipe, State
 from mtlbench.training.objectives import Primary
@@ -47,7 +49,15 @@ def load_data(cell: Cell, dataset: MultiTaskDataset, streams: Streams, data_dir:
     Raises :class:`~mtlbench.tasks.DatasetError` where they cannot be had or cannot be right, and
     :class:`~mtlbench.errors.InputError` where they do not fill one batch, or are fewer than ``training_samples``.
     """
-    splits = dataset.load(streams.seed("data", bits=32), data_dir)
+    try:
+        splits = dataset.load(streams.seed("data", bits=32), data_dir)
+    except DatasetError:
+        raise
+    except Exception as error:  # a loader may be anybody's, and what it trips over is a file of the user's
+        lines = [f for f in extract_tb(error.__traceback__) if f.filename == getfile(type(dataset))]
+        place = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise DatasetError(f"{cell.dataset}: its data cannot be loaded{place}: {said}") from error
     wanted, there = cell.training_samples, len(splits.train)
     if wanted is not None:
         if wanted > there:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from mtlbench import config, gramians
 from mtlbench.errors import InputError
 from mtlbench.gramians.noise import covariance, measure
-from mtlbench.gramians.recipe import MICRO_BATCHES, RECIPES, Series
+from mtlbench.gramians.recipe import RECIPES, Series
 from mtlbench.gramians.record import record
 from mtlbench.training.cell import run_seed
 
@@ -22,12 +24,13 @@ TINY = Series(
     methods=("equal", "mgda"),
     seeds=(1,),
     steps=(1, 3, 6),
+    micro_batches=8,
 )
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    return record(tmp_path_factory.mktemp("recorded"), 1, (TINY,), micro_batches=8)
+    return record(tmp_path_factory.mktemp("recorded"), 1, (TINY,))
 
 
 def test_gramian_and_noise_of_a_network_are_those_of_its_gradients_in_numpy():
@@ -78,6 +81,35 @@ def test_the_noise_is_the_known_covariance_and_without_it_the_gramian_is_unbiase
     assert (np.diag(gramian - signal) >= 0.8 * np.diag(known)).all()  # the bias that the noise takes away
 
 
+def test_with_missing_labels_the_noise_is_that_of_a_mean_over_those_that_are_there():
+    """Labels are there with probability 0.6, and N is how the mean over them scatters from batch to batch."""
+    rng = np.random.default_rng(5)
+    samples, parts, batches, dimension = 60, 12, 3000, 5
+    noise, means = np.zeros((2, 2)), np.zeros((batches, 2, dimension))
+    for batch in range(batches):
+        drawn = np.array([[[2.0], [-1.0]]]) + rng.standard_normal((samples, 1, dimension))
+        there = (rng.random((samples, 2)) < 0.6).astype(float)
+        means[batch] = np.einsum("nk,nkd->kd", there, drawn) / there.sum(axis=0)[:, None]
+        labels = there.reshape(parts, -1, 2).sum(axis=1)
+        sums = np.einsum("bnk,bnkd->bkd", there.reshape(parts, -1, 2), drawn.reshape(parts, -1, 2, dimension))
+        rows = torch.from_numpy(sums / np.maximum(labels, 1)[..., None])
+        noise += covariance([tuple((task,) for task in part) for part in rows], labels) / batches
+    apart = means - means.mean(axis=0)
+    scatter = np.einsum("nid,njd->ij", apart, apart) / (batches - 1)
+    np.testing.assert_allclose(noise, scatter, rtol=0.1)
+
+
+def test_equal_numbers_of_labels_change_nothing_and_a_part_without_any_counts_for_nothing():
+    rows = torch.from_numpy(np.random.default_rng(1).standard_normal((4, 2, 3)))
+    jacobians = [tuple((task,) for task in part) for part in rows]
+    plain = covariance(jacobians)
+    np.testing.assert_allclose(covariance(jacobians, np.full((4, 2), 7.0)), plain, rtol=1e-12)
+    beside = [*jacobians, ((torch.zeros(3),), (torch.zeros(3),))]
+    np.testing.assert_allclose(covariance(beside, np.array([[7.0, 7.0]] * 4 + [[0.0, 0.0]])), plain, rtol=1e-12)
+    with pytest.raises(InputError, match="task 1 needs at least 2 micro-batches that have a label of it, got 1"):
+        covariance(jacobians, np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]))
+
+
 def test_small_noise_does_not_drown_in_a_long_gradient():
     rng = np.random.default_rng(0)
     apart = 1e-5 * rng.standard_normal((4, 6))
@@ -114,7 +146,7 @@ def test_what_is_recorded_are_the_gramians_of_the_training_run(recorded, tmp_pat
 
 
 def test_a_second_recording_writes_the_same_bytes(recorded, tmp_path):
-    again = record(tmp_path, 1, (TINY,), micro_batches=8)
+    again = record(tmp_path, 1, (TINY,))
     for suffix in (".npz", ".json"):
         assert again.with_suffix(suffix).read_bytes() == recorded.with_suffix(suffix).read_bytes()
 
@@ -123,28 +155,30 @@ def test_recording_draws_nothing_from_the_global_random_state(tmp_path):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    record(tmp_path, 1, (TINY,), micro_batches=2)
+    record(tmp_path, 1, (replace(TINY, micro_batches=2),))
     assert (torch.rand(3) == expected).all()
 
 
 def test_a_batch_that_cannot_be_cut_evenly_is_refused(tmp_path):
     with pytest.raises(ValueError, match="a batch of 256 cannot be cut into 6 equal parts"):
-        record(tmp_path, 1, (TINY,), micro_batches=6)
+        record(tmp_path, 1, (replace(TINY, micro_batches=6),))
     assert not list(tmp_path.iterdir())
 
 
 def test_the_collection_that_ships_is_the_one_its_recipe_asks_for():
-    for version, recipe in RECIPES.items():
+    for version in range(1, gramians.LATEST + 1):
+        recipe = RECIPES[version]
         asked = [
-            (f"{series.name}/{method}/seed-{seed}/{stage}", step, dict(series.parameters), series.batch_size or 256)
+            (f"{series.name}/{method}/seed-{seed}/{stage}", step, dict(series.parameters), series.micro_batches)
             for series in recipe
             for method in series.methods
             for seed in series.seeds
             for stage, step in zip(("early", "middle", "late"), series.steps, strict=True)
         ]
         shipped = gramians.read(gramians.index_file(version))
-        assert [(r.name, r.meta.step, r.meta.parameters, r.meta.batch_size) for r in shipped] == asked
-        assert {r.meta.micro_batches for r in shipped} == {MICRO_BATCHES}
+        assert [(r.name, r.meta.step, r.meta.parameters, r.meta.micro_batches) for r in shipped] == asked
+        batches = {series.name: series.batch_size for series in recipe if series.batch_size}
+        assert all(r.meta.batch_size == batches.get(r.name.partition("/")[0], r.meta.batch_size) for r in shipped)
 
 
 def test_a_recording_without_its_data_says_so_before_it_trains(tmp_path):

@@ -45,6 +45,7 @@ def test_good_data_pass_missing_labels_too():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"validation": part(0)}, "^mine: the validation split has no sample$"),
         (
             {"train": part(inputs=torch.ones(6, 2).double())},
             "training inputs are float64, but must be float32",
