@@ -87,6 +87,17 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """The range, from ``low`` to ``high``, in which the test values of a metric lie that ``source`` reports."""
+
+    task: str
+    metric: str
+    low: float
+    high: float
+    source: str
+
+
+@dataclass(frozen=True)
 class SourceFile:
     """One file as its home distributes it: canonical name, sha256 in hexadecimal, size in bytes, address.
 
@@ -167,7 +178,7 @@ class MultiTaskDataset(ABC):
 
     ``name`` equals the name of the file; ``summary`` is one line. ``tasks``, ``protocol`` and ``source`` are set by the
     class or its constructor. A dataset that has ``variants`` takes one of them as its parameter ``variant``, and
-    ``NAME:VARIANT`` names it wherever a dataset is named.
+    ``NAME:VARIANT`` names it wherever a dataset is named. The report holds its rows against what is ``reported``.
     """
 
     name: ClassVar[str]
@@ -176,6 +187,7 @@ class MultiTaskDataset(ABC):
     tasks: tuple[Task, ...]
     protocol: Protocol
     source: Source
+    reported: tuple[Reported, ...] = ()
 
     @abstractmethod
     def load(self, seed: int, data_dir: Path | None = None) -> Splits:

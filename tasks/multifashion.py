@@ -5,7 +5,7 @@ As in X. Lin et al., "Pareto multi-task learning", NeurIPS 2019.
 
 from __future__ import annotations
 
-from .dataset import Source
+from .dataset import Reported, Source
 from .two_pictures import FASHION_CITATION, FASHION_HOME, FASHION_LICENCE, PARETO_CITATION, TwoPictures, fashion
 
 
@@ -21,3 +21,4 @@ class MultiFashion(TwoPictures):
         citation=f"{FASHION_CITATION}. {PARETO_CITATION}",
         folder="fashion_mnist",
     )
+    reported = (Reported("left", "accuracy", 0.80, 0.86, "Lin et al. 2019; 100 epochs"),)

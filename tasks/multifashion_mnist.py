@@ -6,7 +6,7 @@ the left one.
 
 from __future__ import annotations
 
-from .dataset import Source
+from .dataset import Reported, Source
 from .two_pictures import (
     FASHION_CITATION,
     FASHION_HOME,
@@ -33,3 +33,4 @@ class MultiFashionMNIST(TwoPictures):
         licence=f"{MNIST_LICENCE} (digits), {FASHION_LICENCE} (articles)",
         citation=f"{MNIST_CITATION}. {FASHION_CITATION}. {PARETO_CITATION}",
     )
+    reported = (Reported("left", "accuracy", 0.94, 0.97, "Lin et al. 2019; 100 epochs"),)

@@ -53,7 +53,7 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         ranked=is_ranked(board),
         overall=together.tables(overall(table)) if is_ranked(board) else [],
         arenas=list(arenas.values()),
-        datasets=pages.of_datasets(records, metrics(table), arenas),
+        datasets=pages.of_datasets(records, metrics(table), arenas, board),
         methods=pages.of_methods(records, board, tried),
         addresses=pages.addresses("method", board["label"]) | pages.addresses("dataset", board["dataset"]),
         foot=FOOT,

@@ -21,6 +21,7 @@ from mtlbench.errors import InputError
 from mtlbench.report import audits, formula, trials
 from mtlbench.report.appendix import varying
 from mtlbench.report.columns import Row, present
+from mtlbench.report.literature import Beside, beside
 from mtlbench.report.svg import inline, natural_width
 from mtlbench.report.tables import Table, across_arenas, of_label
 
@@ -60,13 +61,16 @@ class ArenaPart:
 
 @dataclass(frozen=True)
 class DatasetPage:
-    """A dataset: what it is, how the literature trains on it, and its arenas."""
+    """A dataset: what it is, how the literature trains on it, and its arenas; ``beside``: an arena's title and what
+    the literature reports beside its rows.
+    """
 
     name: str
     about: dict[str, Any] | None
     metrics: list[dict[str, Any]]
     recipes: list[str]
     arenas: list[ArenaPart] = field(default_factory=list)
+    beside: list[tuple[str, Beside]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -118,16 +122,21 @@ def of_datasets(
     records: list[Run],
     described: pd.DataFrame,
     arenas: Mapping[Arena, ArenaPart],
+    board: pd.DataFrame,
 ) -> list[DatasetPage]:
-    """A page per dataset, its arenas in the leaderboard's order."""
+    """A page per dataset, its arenas in the leaderboard's order; ``board`` is the leaderboard with all metrics."""
     pages = {}
     for run in records:
         if run.dataset not in pages:
             own = described[described["dataset"] == run.dataset].drop_duplicates(["task", "metric"])
             about = _dataset(run.dataset, run.dataset_parameters)
             pages[run.dataset] = DatasetPage(run.dataset, about, own.to_dict("records"), _recipes(run.dataset, records))
+    rows = {Arena.of(key): part.to_dict("records") for key, part in board.groupby(GROUP)}
     for arena, part in arenas.items():
-        pages[arena.dataset].arenas.append(part)
+        page = pages[arena.dataset]
+        page.arenas.append(part)
+        if page.about is not None:
+            page.beside.extend((arena.title, found) for found in beside(page.about["reported"], rows[arena]))
     return [pages[name] for name in sorted(pages)]
 
 
@@ -213,6 +222,7 @@ def _dataset(name: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
         "summary": dataset.summary,
         "protocol": asdict(dataset.protocol),
         "source": dataset.source,
+        "reported": dataset.reported,
         "outputs": {task.name: task.outputs for task in dataset.tasks},
     }
 

@@ -63,6 +63,9 @@ def test_tasks_and_metrics_are_named_and_directed(name):
             assert SLUG.fullmatch(metric.name)
             assert isinstance(metric.higher_is_better, bool)
             assert metric.unit
+    metrics = {(task.name, metric.name) for task in dataset.tasks for metric in task.metrics}
+    assert {(entry.task, entry.metric) for entry in dataset.reported} <= metrics
+    assert all(entry.low < entry.high and entry.source for entry in dataset.reported)
 
 
 @pytest.mark.parametrize("name", NAMES)
