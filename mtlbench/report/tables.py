@@ -10,10 +10,12 @@ import pandas as pd
 
 from mtlbench.analysis import cost_quality, csv_files
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, is_ranked, metrics
+from mtlbench.analysis.strays import strays
 from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
 from mtlbench.report import columns as shown
 from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry, Row, of_arena, of_method
+from mtlbench.report.format import number
 
 COST_GROUP = ["dataset", "architecture", "setting"]
 COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mib"]
@@ -153,7 +155,7 @@ def _table(
         return of_method(label, *(mark for mark, on in ((EQUIVALENT, label in marked), (EDGE, edges.get(label))) if on))
 
     rows = [[name(row["label"]), *cells] for row, cells in zip(own, shown.entries(own, columns), strict=True)]
-    notes = _notes(board, sorted(set(runs["step_size_adapter"]) - {0}))
+    notes = [*_notes(board, sorted(set(runs["step_size_adapter"]) - {0})), *_strays(runs)]
     if equivalent:
         pairs = ", ".join(f"{one} and {other} ({relation})" for one, other, relation in equivalent)
         notes.append(f"{EQUIVALENT}: one method under two names, by the atlas of equivalences: {pairs}.")
@@ -161,6 +163,25 @@ def _table(
         found = ", ".join(f"{label} ({edges[label]})" for label in board["label"] if edges.get(label))
         notes.append(f"{EDGE}: the best trial lies at the edge of the range that was searched: {found}.")
     return Table(arena, [METHOD, *columns], rows, notes)
+
+
+def _strays(runs: pd.DataFrame) -> list[str]:
+    """Which runs ended far from their row's other seeds, the reference's apart: it moves what stands in every row."""
+    found = strays(runs)
+    said = []
+    for of_reference in (True, False):
+        listed = ", ".join(
+            f"{s.label} {s.task} under seed {s.seed} ({number(s.value)}, its median {number(s.median)})"
+            for s in found
+            if (s.label == SINGLE_TASK) is of_reference
+        )
+        if listed and of_reference:
+            said.append(
+                f"Far from its other seeds: {listed}. Every mean Δm here carries it; the median and the IQM hardly do."
+            )
+        elif listed:
+            said.append(f"Far from the other seeds of its row: {listed}.")
+    return said
 
 
 def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:
