@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 from pathlib import Path
 
 import pandas as pd
 
 from mtlbench.analysis import cost_quality, csv_files
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, is_ranked, metrics
-from mtlbench.analysis.strays import strays
+from mtlbench.analysis.strays import Stray, strays
 from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
 from mtlbench.report import columns as shown
 from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry, Row, of_arena, of_method
-from mtlbench.report.format import number
+from mtlbench.report.format import listing, number
 
 COST_GROUP = ["dataset", "architecture", "setting"]
 COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mib"]
@@ -167,21 +168,22 @@ def _table(
 
 def _strays(runs: pd.DataFrame) -> list[str]:
     """Which runs ended far from their row's other seeds, the reference's apart: it moves what stands in every row."""
-    found = strays(runs)
+    found: dict[str, list[Stray]] = {}
+    for stray in strays(runs):
+        found.setdefault(stray.label, []).append(stray)
     said = []
-    for of_reference in (True, False):
-        listed = ", ".join(
-            f"{s.label} {s.task} under seed {s.seed} ({number(s.value)}, its median {number(s.median)})"
-            for s in found
-            if (s.label == SINGLE_TASK) is of_reference
-        )
-        if listed and of_reference:
-            said.append(
-                f"Far from its other seeds: {listed}. Every mean Δm here carries it; the median and the IQM hardly do."
-            )
-        elif listed:
-            said.append(f"Far from the other seeds of its row: {listed}.")
+    if SINGLE_TASK in found:
+        own = f"Far from its other seeds: {_listed(SINGLE_TASK, found.pop(SINGLE_TASK))}."
+        said.append(f"{own} Every mean Δm here carries it; the median and the IQM hardly do.")
+    if found:
+        said.append(f"Far from the other seeds of the row: {'; '.join(starmap(_listed, found.items()))}.")
     return said
+
+
+def _listed(label: str, found: list[Stray]) -> str:
+    """The first two of a row one by one, and how many more there are."""
+    first = [f"{s.task} under seed {s.seed} ({number(s.value)}, median {number(s.median)})" for s in found[:2]]
+    return listing([f"{label} {', '.join(first)}", *([f"{len(found) - 2} more"] if len(found) > 2 else [])])
 
 
 def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:

@@ -42,7 +42,6 @@ def test_a_reference_that_lost_a_seed_is_named_below_its_table(tmp_path: Path) -
     table = load.runs(folder)
     digits, scales = tables.tables(table, leaderboard(table))
     (reference,) = [note for note in digits.notes if "single_task" in note]
-    assert reference.startswith("Far from its other seeds: single_task left under seed 1 (0.100, its median 0.896).")
-    assert "Every mean Δm here carries it" in reference
-    assert any(note.startswith("Far from the other seeds of its row: mgda right under seed 2") for note in digits.notes)
+    assert reference.startswith("Far from its other seeds: single_task left under seed 1 (0.100, median 0.896). Every")
+    assert any(note.startswith("Far from the other seeds of the row: mgda right under seed 2") for note in digits.notes)
     assert not any("Far from" in note for note in scales.notes)
