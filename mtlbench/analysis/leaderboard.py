@@ -122,10 +122,13 @@ def _board(key: Hashable, part: pd.DataFrame, all_metrics: bool, curves: pd.Data
     board["reason"] = _reasons(runs).reindex(labels, fill_value="")
     shown = described if all_metrics else described[described["main"]]
     scores = paired_t(np.moveaxis(found.scores, 1, 2))
+    values = {}
     for name in shown[["task", "metric"]].itertuples(index=False, name=None):
         column = found.metrics.get_loc(name)
-        _put(board, ".".join(name), Intervals(*(values[:, column] for values in scores)))
-    return _sorted(board.reset_index(drop=True))
+        values[".".join(name)] = scores.mean[:, column]
+        values[f"{'.'.join(name)}_half_width"] = scores.half_width[:, column]
+    # Hundreds of tasks at once: one by one, pandas would copy the board for each.
+    return _sorted(pd.concat([board, pd.DataFrame(values, index=labels)], axis=1).reset_index(drop=True))
 
 
 def _paper(board: pd.DataFrame, name: str, part: pd.DataFrame) -> None:

@@ -20,6 +20,8 @@ from mtlbench.report.format import listing, number
 
 COST_GROUP = ["dataset", "architecture", "setting"]
 COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mib"]
+MANY_TASKS = 24
+"""Above so many tasks a table has no column for each of them."""
 SPENT = ("seconds_per_step_median", "peak_memory_mib", "peak_gpu_memory_mib", "trunk_backward_passes")
 METHOD = Column("method", "The method and the parameters it was run with.", "method")
 ARENA = Column("dataset", "The dataset, and where there are several the network, the track and the optimizer.", "")
@@ -146,7 +148,8 @@ def _table(
 ) -> Table:
     of_tasks = shown.of_metrics(described[described["main"]])
     own = board.to_dict("records")
-    columns = shown.present([*shown.QUALITY, *of_tasks, *shown.AUDIT, *shown.COST, *shown.RUNS], own)
+    many = len(of_tasks) > MANY_TASKS
+    columns = shown.present([*shown.QUALITY, *([] if many else of_tasks), *shown.AUDIT, *shown.COST, *shown.RUNS], own)
     if not is_ranked(board):
         columns = [replace(column, best="") for column in columns]
     equivalent = _joined(runs, described["task"].nunique())
@@ -157,6 +160,8 @@ def _table(
 
     rows = [[name(row["label"]), *cells] for row, cells in zip(own, shown.entries(own, columns), strict=True)]
     notes = [*_notes(board, sorted(set(runs["step_size_adapter"]) - {0})), *_strays(runs)]
+    if many:
+        notes.append(f"{len(of_tasks)} tasks, too many for columns of their own here: leaderboard.csv has them all.")
     if equivalent:
         pairs = ", ".join(f"{one} and {other} ({relation})" for one, other, relation in equivalent)
         notes.append(f"{EQUIVALENT}: one method under two names, by the atlas of equivalences: {pairs}.")

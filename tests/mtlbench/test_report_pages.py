@@ -140,6 +140,35 @@ def test_pictures_of_sixty_methods_name_the_leading_ones_and_count_the_others(tm
     assert rows.get_title(loc="left") == "digits (24 of 60 methods)"
 
 
+def test_many_tasks_have_a_panel_for_some_and_columns_in_the_csv_alone(tmp_path: Path) -> None:
+    folder = build_results(tmp_path / "r", {"single_task": 0.0, "equal": 0.05}, seeds=(0, 1))
+    digits = folder / "runs" / "digits"
+    for path in digits.rglob("run.json"):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("metrics", "validation", "test"):
+            run[name] = {f"task_{k:03}": run[name]["left" if k % 2 else "right"] for k in range(60)}
+        path.write_text(json.dumps(run), encoding="utf-8")
+        curve = pd.read_csv(path.with_name("curves.csv"))
+        left = curve[curve["task"] == "left"]
+        many = pd.concat([left.assign(task=f"task_{k:03}") for k in range(60)])
+        many.to_csv(path.with_name("curves.csv"), index=False)
+    records = load.read(folder)
+    table, curves = load.table(records), load.curves(records)
+    board = leaderboard(table)
+    assert {f"task_{k:03}.accuracy_half_width" for k in range(60)} <= set(board.columns)
+    own, _ = tables.tables(table, board)
+    assert not any(column.name.startswith("task_") for column in own.columns)
+    assert "60 tasks, too many for columns of their own here: leaderboard.csv has them all." in own.notes
+    described = metrics(table)[lambda frame: (frame["dataset"] == "digits") & frame["main"]]
+    with style.canvas():
+        figure = plots.learning_curves(
+            curves[curves["dataset"] == "digits"], described, style.looks(["equal"]), ["equal"]
+        )
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert len(titles) == plots.PANELS
+    assert (titles[0], titles[-1]) == ("task_000", "task_059")
+
+
 def test_options_that_differ_say_where_each_holds(tmp_path: Path) -> None:
     folder = build_results(tmp_path / "r", {"equal": 0.05}, seeds=(0, 1))
     for path in folder.rglob("run.json"):
