@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+with_finished = pytest.mark.xdist_group("finished")
+"""Those that compare with one finished run share a process, the others go wherever there is room."""
 
 
 def _result_files(results: Path) -> list[Path]:
@@ -44,6 +45,7 @@ def _whole(finished: dict[str, Path], micro: Path, snakemake) -> Path:
     return finished["results"]
 
 
+@with_finished
 def test_one_core_and_two_cores_write_the_same_bytes(micro, snakemake, finished, tmp_path):
     done = snakemake(micro, "--cores", "2", "leaderboard")
     assert done.returncode == 0, done.stderr
@@ -63,6 +65,7 @@ def _wait_for(results: Path, pattern: str, count: int, seconds: float = 120) -> 
 STAGES = [("runs/**/run.json", 1), ("logs/cells/*/*/*.json", 3)]
 
 
+@with_finished
 @pytest.mark.parametrize(("pattern", "count"), STAGES, ids=["first-seed", "all-cells"])
 def test_a_benchmark_killed_with_kill_9_is_finished_by_the_next_run(
     micro, snakemake, start_snakemake, finished, tmp_path, pattern, count
@@ -78,6 +81,7 @@ def test_a_benchmark_killed_with_kill_9_is_finished_by_the_next_run(
     _assert_same_results(_whole(finished, micro, snakemake), results)
 
 
+@with_finished
 def test_cells_that_outlive_a_killed_driver_do_not_disturb_the_next_run(
     micro, snakemake, start_snakemake, finished, tmp_path
 ):
