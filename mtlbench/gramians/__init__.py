@@ -19,7 +19,7 @@ from mtlbench.gramians.archive import Meta, Record, check, read, write
 
 __all__ = ["LATEST", "Meta", "Record", "check", "index_file", "load", "names", "read", "thinned", "write"]
 
-LATEST = 1
+LATEST = 2
 """The newest version. A new one adds a pair of files; those of the older ones are never edited."""
 
 

@@ -166,8 +166,8 @@ def test_a_batch_that_cannot_be_cut_evenly_is_refused(tmp_path):
 
 
 def test_the_collection_that_ships_is_the_one_its_recipe_asks_for():
-    for version in range(1, gramians.LATEST + 1):
-        recipe = RECIPES[version]
+    assert sorted(RECIPES) == list(range(1, gramians.LATEST + 1))
+    for version, recipe in RECIPES.items():
         asked = [
             (f"{series.name}/{method}/seed-{seed}/{stage}", step, dict(series.parameters), series.micro_batches)
             for series in recipe
