@@ -10,6 +10,7 @@ import pandas as pd
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, alike, is_ranked
 from mtlbench.analysis.statistics import Interval
 from mtlbench.arena import GROUP, Arena
+from mtlbench.report import strays
 from mtlbench.report.format import fixed, listing, number, plural, with_interval
 
 NAMED = 8
@@ -71,7 +72,7 @@ def _of_arena(runs: pd.DataFrame, board: pd.DataFrame) -> list[str]:
         said.append("No method can be placed: Δm is not defined here or no method ended all its runs.")
     else:
         leader = whole.iloc[0]
-        said.append(_leader(leader))
+        said += [*strays.reference(runs), _leader(leader)]
         if leader["seeds"] < 2:
             said.append("One seed gives no interval, so no two methods can be told apart here.")
         else:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import starmap
 from pathlib import Path
 
 import pandas as pd
 
 from mtlbench.analysis import cost_quality, csv_files
 from mtlbench.analysis.leaderboard import EQUAL, SINGLE_TASK, is_ranked, metrics
-from mtlbench.analysis.strays import Stray, strays
 from mtlbench.arena import GROUP, Arena
 from mtlbench.atlas import End, joined
 from mtlbench.report import columns as shown
+from mtlbench.report import strays
 from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry, Row, of_arena, of_method
-from mtlbench.report.format import listing, number
 
 COST_GROUP = ["dataset", "architecture", "setting"]
 COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mib"]
@@ -159,7 +157,7 @@ def _table(
         return of_method(label, *(mark for mark, on in ((EQUIVALENT, label in marked), (EDGE, edges.get(label))) if on))
 
     rows = [[name(row["label"]), *cells] for row, cells in zip(own, shown.entries(own, columns), strict=True)]
-    notes = [*_notes(board, sorted(set(runs["step_size_adapter"]) - {0})), *_strays(runs)]
+    notes = [*_notes(board, sorted(set(runs["step_size_adapter"]) - {0})), *strays.reference(runs), *strays.rows(runs)]
     if many:
         notes.append(f"{len(of_tasks)} tasks, too many for columns of their own here: leaderboard.csv has them all.")
     if equivalent:
@@ -169,26 +167,6 @@ def _table(
         found = ", ".join(f"{label} ({edges[label]})" for label in board["label"] if edges.get(label))
         notes.append(f"{EDGE}: the best trial lies at the edge of the range that was searched: {found}.")
     return Table(arena, [METHOD, *columns], rows, notes)
-
-
-def _strays(runs: pd.DataFrame) -> list[str]:
-    """Which runs ended far from their row's other seeds, the reference's apart: it moves what stands in every row."""
-    found: dict[str, list[Stray]] = {}
-    for stray in strays(runs):
-        found.setdefault(stray.label, []).append(stray)
-    said = []
-    if SINGLE_TASK in found:
-        own = f"Far from its other seeds: {_listed(SINGLE_TASK, found.pop(SINGLE_TASK))}."
-        said.append(f"{own} Every mean Δm here carries it; the median and the IQM hardly do.")
-    if found:
-        said.append(f"Far from the other seeds of the row: {'; '.join(starmap(_listed, found.items()))}.")
-    return said
-
-
-def _listed(label: str, found: list[Stray]) -> str:
-    """The first two of a row one by one, and how many more there are."""
-    first = [f"{s.task} under seed {s.seed} ({number(s.value)}, median {number(s.median)})" for s in found[:2]]
-    return listing([f"{label} {', '.join(first)}", *([f"{len(found) - 2} more"] if len(found) > 2 else [])])
 
 
 def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:

@@ -11,7 +11,7 @@ from made_up import build_results
 from mtlbench.analysis import load
 from mtlbench.analysis.leaderboard import leaderboard
 from mtlbench.analysis.strays import strays
-from mtlbench.report import tables
+from mtlbench.report import summary, tables
 
 
 def runs(values: dict[str, list[float]], higher: bool) -> pd.DataFrame:
@@ -40,8 +40,11 @@ def test_a_reference_that_lost_a_seed_is_named_below_its_table(tmp_path: Path) -
         run["test"][task]["accuracy"] = 0.1
         path.write_text(json.dumps(run), encoding="utf-8")
     table = load.runs(folder)
-    digits, scales = tables.tables(table, leaderboard(table))
+    board = leaderboard(table)
+    digits, scales = tables.tables(table, board)
     (reference,) = [note for note in digits.notes if "single_task" in note]
     assert reference.startswith("Far from its other seeds: single_task left under seed 1 (0.100, median 0.896). Every")
+    (_, of_digits), (_, of_scales) = summary.sentences(table, board)
+    assert (of_digits[0], of_scales[0][:8]) == (reference, "mgda has")
     assert any(note.startswith("Far from the other seeds of the row: mgda right under seed 2") for note in digits.notes)
     assert not any("Far from" in note for note in scales.notes)
