@@ -113,7 +113,7 @@ def _cell(run: load.Run) -> Cell:
         place = ".".join(map(str, first["loc"]))
         raise InputError(f"{where}: its configuration is none of this version: {place}: {first['msg']}") from None
     for kind, name, valid in (
-        ("dataset", cell.dataset, tasks.names()),
+        ("dataset", tasks.file_name(cell.dataset), tasks.names()),
         ("architecture", cell.architecture, architectures.names()),
         ("method", cell.method, [*methods.names(), SINGLE_TASK]),
     ):

@@ -212,7 +212,7 @@ def _promises(method: methods.Method) -> list[tuple[str, str]]:
 
 def _dataset(name: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
     """What a dataset says of itself; None where it is not installed here, or not with these parameters."""
-    if name not in tasks.names():
+    if tasks.file_name(name) not in tasks.names():
         return None
     try:
         dataset = tasks.get(name, **parameters)

@@ -51,6 +51,16 @@ def test_a_record_that_was_not_made_so_is_named(small: Path) -> None:
     assert judged.said[1:] == ["curves.csv differs", "run.json differs: files", "run.json differs: test"]
 
 
+def test_a_variant_of_a_dataset_is_a_dataset(small: Path) -> None:
+    def of_a_variant(run: dict[str, Any]) -> None:
+        run["dataset"] = run["configuration"]["dataset"] = "tug_of_war:convex"
+        run["dataset_parameters"] = run["configuration"]["dataset_parameters"] = {}
+
+    _change(small, of_a_variant)
+    with reproduce.recorded(small, "tug_of_war:convex/mgda(solver=frank_wolfe)/1", {}) as found:
+        assert found.cell.dataset == "tug_of_war:convex"
+
+
 def _elsewhere(run: dict[str, Any]) -> None:
     run["provenance"]["cpu"] = "another processor"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from made_up import build_results
 
+from mtlbench import tasks
 from mtlbench.report import build
 from mtlbench.report.literature import beside
 from mtlbench.tasks.dataset import Reported
@@ -49,8 +50,12 @@ def test_it_stands_on_the_page_of_the_dataset(tmp_path: Path):
         run = json.loads(path.read_text(encoding="utf-8"))
         if run["dataset"] == "digits":
             path.write_text(json.dumps(run | {"dataset": "multimnist"}), encoding="utf-8")
+        else:
+            path.write_text(json.dumps(run | {"dataset": "tug_of_war:convex"}), encoding="utf-8")
     build.write(folder)
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("<h3>Beside the literature</h3>") == 1
+    assert tasks.get("tug_of_war:convex").summary in page  # a variant is at home here too
+    assert "not installed where the report was written" not in page
     part = page.partition("<h3>Beside the literature</h3>")[2].partition("<h3>")[0]
     assert re.search(r"0.95 to 0.975</td><td>0.85\d+ ± [0-9.]+</td><td class=.name.>0.09\d+ below<", part)
