@@ -1,7 +1,7 @@
 """A named, versioned collection of Gramians from real training, each with the covariance of its sampling noise.
 
     from mtlbench import gramians
-    for record in gramians.load(version=1):
+    for record in gramians.load(version=2):
         record.name, record.gramian, record.noise, record.meta
 
 ``README.md`` tells what they are and how to add to them. archive.py: the files and their check; noise.py: what is

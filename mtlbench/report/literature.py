@@ -14,7 +14,10 @@ from mtlbench.tasks.dataset import Reported
 
 @dataclass(frozen=True)
 class Beside:
-    """One reported range and the rows of one arena: equal weighting, the lowest and the highest mean of the methods."""
+    """One reported range and the rows of one arena: equal weighting, the lowest and the highest mean of the methods.
+
+    ``verdict``: where equal weighting lies.
+    """
 
     reported: Reported
     equal: str
@@ -32,21 +35,19 @@ def beside(reported: Sequence[Reported], rows: Sequence[Mapping[str, Any]]) -> l
             continue
         equal = next((row for row in known if row["label"] == EQUAL), None)
         low, high = (pick(known, key=lambda row: row[name]) for pick in (min, max))
-        judged = [equal] if equal is not None else [low, high]
         found.append(
             Beside(
                 entry,
                 "–" if equal is None else with_interval(equal[name], equal[f"{name}_half_width"]),
                 f"{number(low[name], 4)} ({low['label']}) to {number(high[name], 4)} ({high['label']})",
-                _verdict(entry, [row[name] for row in judged]),
+                "–" if equal is None else _verdict(entry, equal[name]),
             )
         )
     return found
 
 
-def _verdict(entry: Reported, values: Sequence[float]) -> str:
-    """Where ``values`` lie: ``within``, or by how much one of them is off."""
-    below, above = entry.low - min(values), max(values) - entry.high
-    if max(below, above) <= 0:
-        return "within"
-    return f"{number(below, 2)} below" if below >= above else f"{number(above, 2)} above"
+def _verdict(entry: Reported, value: float) -> str:
+    """Where ``value`` lies: ``within``, or by how much it is off."""
+    if value < entry.low:
+        return f"{number(entry.low - value, 2)} below"
+    return f"{number(value - entry.high, 2)} above" if value > entry.high else "within"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import starmap
+from itertools import islice, starmap
 
 import pandas as pd
 
 from mtlbench.analysis.leaderboard import SINGLE_TASK
 from mtlbench.analysis.strays import Stray, strays
-from mtlbench.report.format import listing, number
+from mtlbench.report.format import listing, number, plural
+
+NAMED = 8
+"""The note names so many rows and counts the others."""
 
 
 def reference(runs: pd.DataFrame) -> list[str]:
@@ -17,7 +20,7 @@ def reference(runs: pd.DataFrame) -> list[str]:
     if not own:
         return []
     said = f"Far from its other seeds: {_listed(SINGLE_TASK, own)}."
-    return [f"{said} Every mean Δm here carries it; the median and the IQM hardly do."]
+    return [f"{said} Every Δm of this table is measured against it; the metrics themselves and the mean ranks are not."]
 
 
 def rows(runs: pd.DataFrame) -> list[str]:
@@ -26,7 +29,11 @@ def rows(runs: pd.DataFrame) -> list[str]:
     for stray in strays(runs):
         if stray.label != SINGLE_TASK:
             found.setdefault(stray.label, []).append(stray)
-    return [f"Far from the other seeds of the row: {'; '.join(starmap(_listed, found.items()))}."] if found else []
+    if not found:
+        return []
+    shown = list(starmap(_listed, islice(found.items(), NAMED)))
+    others = [f"and of {plural(len(found) - NAMED, 'other row')}"] if len(found) > NAMED else []
+    return [f"Far from the other seeds of the row: {'; '.join([*shown, *others])}."]
 
 
 def _listed(label: str, found: list[Stray]) -> str:

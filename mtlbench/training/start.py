@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from inspect import getfile
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
 import torch
 
-from mtlbench import architectures, methods, regularisers
+from mtlbench import architectures, methods, regularisers, tasks
 from mtlbench.errors import InputError
 from mtlbench.methods.method import Method
 from mtlbench.sections import SINGLE_TASK, Cell
@@ -51,13 +50,11 @@ def load_data(cell: Cell, dataset: MultiTaskDataset, streams: Streams, data_dir:
     """
     try:
         splits = dataset.load(streams.seed("data", bits=32), data_dir)
-    except DatasetError:
+    except (DatasetError, MemoryError):
         raise
     except Exception as error:  # a loader may be anybody's, and what it trips over is a file of the user's
-        lines = [f for f in extract_tb(error.__traceback__) if f.filename == getfile(type(dataset))]
-        place = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise DatasetError(f"{cell.dataset}: its data cannot be loaded{place}: {said}") from error
+        said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        raise DatasetError(f"{cell.dataset}: its data cannot be loaded{_place(error)}: {said}") from error
     wanted, there = cell.training_samples, len(splits.train)
     if wanted is not None:
         if wanted > there:
@@ -72,6 +69,14 @@ def load_data(cell: Cell, dataset: MultiTaskDataset, streams: Streams, data_dir:
             f"{cell.dataset}: batch_size is {batch_size}, but the training split has {len(splits.train)} samples"
         )
     return splits
+
+
+def _place(error: Exception) -> str:
+    """``(heating.py, line 27)``: how far a loader came in its own file."""
+    frames = extract_tb(error.__traceback__)
+    own = next((frame.filename for frame in frames if str(Path(frame.filename).parent) in tasks.__path__), None)
+    lines = [frame.lineno for frame in frames if frame.filename == own]
+    return f" ({Path(own).name}, line {lines[-1]})" if own else ""
 
 
 def spread(split: Split, count: int) -> Split:

@@ -28,6 +28,9 @@ def test_half_or_twice_the_median_is_far() -> None:
     assert [(s.label, s.seed, s.value, s.median) for s in strays(runs(rows, True))] == [("x", 1, 0.44, 0.9)]
     rows = {"x": [0.1, 0.11, 0.23], "y": [0.1, 0.11, 0.2], "zero": [0.0, 0.0, 0.3], "better": [0.1, 0.11, 0.01]}
     assert [(s.label, s.seed) for s in strays(runs(rows, False))] == [("x", 2)]
+    assert strays(runs({"x": [0.1, 0.12, -0.5]}, False)) == []
+    auc = runs({"dead": [0.95, 0.5, 0.95], "x": [0.7, 0.62, 0.7]}, True).assign(metric="auc")
+    assert [(s.label, s.value) for s in strays(auc)] == [("dead", 0.5)]
     other = runs({"x": [0.9, 0.1, 0.9]}, True)
     assert strays(other.assign(main=False)) == strays(other.assign(split="validation")) == []
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtlbench import config, gramians
+from mtlbench import config, gramians, tasks
 from mtlbench.errors import InputError
 from mtlbench.gramians.noise import covariance, measure
 from mtlbench.gramians.recipe import RECIPES, Series
@@ -177,8 +177,8 @@ def test_the_collection_that_ships_is_the_one_its_recipe_asks_for():
         ]
         shipped = gramians.read(gramians.index_file(version))
         assert [(r.name, r.meta.step, r.meta.parameters, r.meta.micro_batches) for r in shipped] == asked
-        batches = {series.name: series.batch_size for series in recipe if series.batch_size}
-        assert all(r.meta.batch_size == batches.get(r.name.partition("/")[0], r.meta.batch_size) for r in shipped)
+        batches = {s.name: s.batch_size or tasks.get(s.dataset, **s.parameters).protocol.batch_size for s in recipe}
+        assert all(r.meta.batch_size == batches[r.name.partition("/")[0]] for r in shipped)
 
 
 def test_a_recording_without_its_data_says_so_before_it_trains(tmp_path):

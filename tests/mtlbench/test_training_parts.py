@@ -9,6 +9,7 @@ import sys
 import threading
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from torch import nn
 from mtlbench import architectures, methods
 from mtlbench.errors import InputError
 from mtlbench.runs import read
-from mtlbench.tasks.dataset import Metric, Task
+from mtlbench.tasks.dataset import Metric, Split, Task
 from mtlbench.training import checkpoint, cost, devices
 from mtlbench.training.cell import run_cell
 from mtlbench.training.evaluation import score
@@ -91,6 +92,23 @@ def test_every_sample_is_seen_and_every_batch_is_full(tiny, tiny_cell):
     assert {len(inputs) for inputs in seen} == {16}
     assert len(seen) == 8 * (70 // 16)
     assert len(torch.unique(torch.cat(seen), dim=0)) == 70
+
+
+@pytest.mark.parametrize("count", [15, 16 * 4, 16 * 4 + 3, 150])
+def test_batches_are_the_rows_of_the_order_drawn_with_their_own_targets(tiny, tiny_cell, count):
+    """With batches of 4, 64 samples fill the batches whose targets are taken out at once."""
+    state, _, recipe = start(tiny_cell())
+    inputs = torch.randn(count, 3)
+    data = Split(inputs, {"a": inputs[:, :1] * 2, "c": torch.arange(count)})
+    (stream,) = state.batches
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0).set_state(stream.get_state()))
+    batches = list(epoch_batches(state, data, replace(recipe, batch_size=4)))
+    assert len(batches) == count // 4
+    for number, (batch,) in enumerate(batches):
+        rows = order[4 * number : 4 * number + 4]
+        assert torch.equal(batch.inputs, inputs[rows])
+        assert torch.equal(batch.targets["a"], batch.inputs[:, :1] * 2)
+        assert torch.equal(batch.targets["c"], rows)
 
 
 def test_several_batches_of_a_step_are_independent_and_the_last_is_the_common_one(tiny, tiny_cell, monkeypatch):
