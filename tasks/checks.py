@@ -15,8 +15,7 @@ def check_splits(dataset: MultiTaskDataset, splits: Splits) -> None:
 
     Every split has a sample, and targets of the tasks and no others; inputs and targets are float32 or integers (small
     ones too: a picture may stay bytes until the encoder sees it), of the same shape and type as in training; inputs are
-    finite;
-    float targets have the shape (N, outputs, ...), the head's, and are finite or NaN, which means missing;
+    finite; float targets have the shape (N, outputs, ...), the head's, and are finite or NaN, which means missing;
     integer targets are classes, from 0 to below the task's outputs (0 and 1 for a single output), or -100, which means
     missing; every task has a label at least once, and both classes where one of its metrics needs them.
     """

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,20 +70,18 @@ def covariance(jacobians: Sequence[Rows], labels: Array | None = None) -> Array:
         raise InputError(f"the noise of a Gramian needs at least 2 micro-batches, got {count}")
     deviations = []
     for task, parts in enumerate(zip(*jacobians, strict=True)):  # task by task: its rows on every micro-batch
+        own = np.ones(count) if labels is None else labels[:, task]
+        having = int((own > 0).sum())
+        if having < 2:
+            raise InputError(
+                f"the noise of task {task} needs at least 2 micro-batches that have a label of it, got {having}"
+            )
         stacked = (torch.stack(tensors) for tensors in zip(*parts, strict=True))
-        if labels is None:
-            deviations.append(tuple(values - values.mean(0) for values in stacked))
-        else:
-            deviations.append(tuple(_weighted(values, labels[:, task], task) for values in stacked))
-    return gradients.gramian(tuple(deviations)) / (count * (count - 1) if labels is None else 1)
+        deviations.append(tuple(_deviations(values, own / own.sum(), having) for values in stacked))
+    return gradients.gramian(tuple(deviations))
 
 
-def _weighted(values: Tensor, labels: Array, task: int) -> Tensor:
-    """s v^b (g^b − Σ_b v^b g^b), a row for each micro-batch, of ``values`` (B, ...) with ``labels`` (B,)."""
-    having = int((labels > 0).sum())
-    if having < 2:
-        raise InputError(
-            f"the noise of task {task} needs at least 2 micro-batches that have a label of it, got {having}"
-        )
-    shares = torch.from_numpy(labels / labels.sum()).to(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
-    return math.sqrt(having / (having - 1)) * shares * (values - (shares * values).sum(0))
+def _deviations(values: Tensor, shares: Array, having: int) -> Tensor:
+    """s v^b (g^b − Σ_b v^b g^b), a row for each micro-batch, of ``values`` (B, ...) and the shares v (B,)."""
+    v = torch.from_numpy(shares).to(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    return math.sqrt(having / (having - 1)) * v * (values - (v * values).sum(0))

@@ -132,13 +132,11 @@ def _taken(state: State, batch: Split, recipe: Recipe, micro_batches: int, about
     return Record(meta.name, measured.gramian, measured.noise, meta)
 
 
-def _labels(batch: Split, names: Sequence[str], micro_batches: int) -> np.ndarray | None:
-    """How many labels of each task the micro-batches have, float64 (B, K); ``None`` where no label is missing."""
-    there = [labelled(batch.targets[name]) for name in names]
-    if all(bool(mask.all()) for mask in there):
-        return None
+def _labels(batch: Split, names: Sequence[str], micro_batches: int) -> np.ndarray:
+    """How many labels of each task the micro-batches have, float64 (B, K)."""
     size = len(batch) // micro_batches
-    counts = [mask[: size * micro_batches].reshape(micro_batches, -1).sum(dim=1) for mask in there]
+    there = [labelled(batch.targets[name])[: size * micro_batches] for name in names]
+    counts = [mask.reshape(micro_batches, -1).sum(dim=1) for mask in there]
     return torch.stack(counts, dim=1).double().numpy()
 
 

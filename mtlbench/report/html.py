@@ -14,7 +14,7 @@ from mtlbench.arena import GROUP, Arena
 from mtlbench.files import write_atomically
 from mtlbench.report import appendix, audits, chapter, comparison, pages, story, study, summary, together, trials
 from mtlbench.report.leaderboard import FOOT
-from mtlbench.report.tables import costs, details, tables, with_costs
+from mtlbench.report.tables import MANY_TASKS, costs, details, tables, with_costs
 from mtlbench.report.template import render
 
 TITLES = {
@@ -70,6 +70,7 @@ def write(results: Path, records: list[Run], table: pd.DataFrame, board: pd.Data
         afterwards=chapter.afterwards(results),
         timing=chapter.timing(results),
         broken=[run for run in records if run.status != "done"],
+        many_tasks=MANY_TASKS,
         facts=appendix.facts(records),
         provenance=appendix.provenance(records),
         configuration=appendix.configuration(results),

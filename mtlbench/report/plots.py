@@ -21,12 +21,11 @@ from mtlbench.arena import GROUP, Arena
 from mtlbench.report.format import plural
 from mtlbench.report.parallel import Job
 from mtlbench.report.style import INK, MUTED, ON_TOP, Look, grid, looks, picture, plain
+from mtlbench.report.tables import MANY_TASKS
 
 OTHERS: dict[str, Any] = {"color": "#b4bcc5", "linewidth": 0.7}
 MANY, LEADING = 12, 8
 """Where more methods than ``MANY`` meet, the curves show ``LEADING`` of them in colour and all others in grey."""
-PANELS = 24
-"""So many tasks, at most, have a panel of learning curves, spread evenly over all of them."""
 ROWS = 24
 """So many methods, at most, have a row in a panel of the leaderboard's picture; the table has them all."""
 
@@ -89,12 +88,12 @@ def leaderboard(board: pd.DataFrame, look: dict[str, Look]) -> Figure:
 
 
 def learning_curves(curves: pd.DataFrame, described: pd.DataFrame, look: dict[str, Look], shown: list[str]) -> Figure:
-    """The main validation metric of every task, or of :data:`PANELS` of them, over epochs: mean over seeds and its 95 %
-    t band.
+    """The main validation metric of the tasks over epochs: mean over seeds and its 95 % t band.
 
+    Of many tasks :data:`~mtlbench.report.tables.MANY_TASKS` have a panel, spread evenly over all of them.
     Each epoch's mean is over the runs that reached it. The methods that are not in ``shown`` are grey lines.
     """
-    described = described.iloc[np.unique(np.linspace(0, len(described) - 1, PANELS).round().astype(int))]
+    described = described.iloc[np.unique(np.linspace(0, len(described) - 1, MANY_TASKS).round().astype(int))]
     figure, axes = grid(len(described), 3, 3.5 if len(described) > 2 else 4.8, 2.7)
     others = sorted(set(curves["label"]) - set(shown))
     for ax, task in zip(axes, described.itertuples(index=False), strict=True):

@@ -19,7 +19,7 @@ from mtlbench.report.columns import EDGE, EQUIVALENT, Column, Entry, Row, of_are
 COST_GROUP = ["dataset", "architecture", "setting"]
 COST_COLUMNS = [*COST_GROUP, "label", "seconds_per_step_median", "peak_memory_mib"]
 MANY_TASKS = 24
-"""Above so many tasks a table has no column for each of them."""
+"""Above so many tasks a table has no column for each of them, and the learning curves only so many panels."""
 SPENT = ("seconds_per_step_median", "peak_memory_mib", "peak_gpu_memory_mib", "trunk_backward_passes")
 METHOD = Column("method", "The method and the parameters it was run with.", "method")
 ARENA = Column("dataset", "The dataset, and where there are several the network, the track and the optimizer.", "")

@@ -18,11 +18,7 @@ from mtlbench import cli, gramians, tasks
 from mtlbench.errors import CheckFailed, InputError
 from mtlbench.gramians.archive import STAGES, Meta, Record
 from mtlbench.referee import validate
-from mtlbench.referee.judge import Bench, judge
-from mtlbench.referee.ledger import Ledger
-from mtlbench.referee.problems import COLLECTION, Settings, build, collected
-from mtlbench.referee.problems import load as load_problems
-from mtlbench.referee.reach import Reach
+from mtlbench.referee.problems import COLLECTION, Settings, collected
 from mtlbench.solvers import min_norm
 from mtlbench.sources import module_closure
 
@@ -341,19 +337,3 @@ def test_a_small_validation_takes_few_of_the_collection_and_a_large_one_all():
     assert count() == 48
     assert count(per_size=100) == len(gramians.load())
     assert collected(Settings(sizes=(2,), per_size=1))[0][1].name == gramians.names()[0]
-
-
-@pytest.mark.parametrize("algorithm", min_norm.ALGORITHMS)
-def test_what_solvers_state_of_the_collection_holds_for_the_smallest_samples_of_it(algorithm, monkeypatch, tmp_path):
-    """A benchmark file with few problems draws 2, 4, 6 or 8 records, where one record is a large share."""
-    monkeypatch.setattr("mtlbench.referee.problems.FAMILIES", ())
-    solver = validate.candidate(algorithm)
-    for count in range(1, 5):
-        build(tmp_path, Settings(sizes=(2,), per_size=count))
-        ledger, reach = Ledger(), Reach(solver)
-        for problem in load_problems(tmp_path).problems:
-            bench = Bench(problem, ledger)
-            trace, _ = judge(bench, solver, 10, reach.iterations(problem.family))
-            reach.add(bench, trace)
-        reach.check(ledger)
-        assert [entry["detail"] for entry in ledger.entries() if "reach" in entry["promise"] and entry["broken"]] == []

@@ -165,7 +165,7 @@ def test_many_tasks_have_a_panel_for_some_and_columns_in_the_csv_alone(tmp_path:
             curves[curves["dataset"] == "digits"], described, style.looks(["equal"]), ["equal"]
         )
     titles = [ax.get_title(loc="left") for ax in figure.axes]
-    assert len(titles) == plots.PANELS
+    assert len(titles) == tables.MANY_TASKS
     assert (titles[0], titles[-1]) == ("task_000", "task_059")
 
 
