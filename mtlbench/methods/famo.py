@@ -1,7 +1,7 @@
 r"""FAMO, fast adaptive multitask optimization: equal progress of the logarithms of the losses, from losses alone.
 
-.. math:: w_i = \frac{1}{c} \frac{z_i}{D_i}, \quad z = \mathrm{softmax}(\xi), \quad D_i = L_i - b_i + \varepsilon,
-    \quad c = \sum_i \frac{z_i}{D_i}
+.. math:: w_i = \frac{1}{c} \frac{z_i}{D_i}, \quad z = \mathrm{softmax}(\xi), \quad
+    D_i = \max(L_i - b_i, \varepsilon), \quad c = \sum_i \frac{z_i}{D_i}
 
 After the step, on the same batch,
 
@@ -10,9 +10,9 @@ After the step, on the same batch,
 
 so that a task which improved less gets more weight next time; γ pulls ξ back to 0. The weights sum to 1. b_i
 are lower bounds of the losses, 0 by default. u answers to L_i ↦ c_i L_i in length only. As in the authors'
-code, ξ is learned by Adam with rate 0.025 and γ = 0.01 as its weight decay. Two things differ: their ε is
-1e-8, here it is 0, so that nothing depends on the unit of a loss; and their example clips the norm of the
-gradient to 1, which is the training loop's to do. See ``docs/mathematics.md``, section 1.
+code, ξ is learned by Adam with rate 0.025 and γ = 0.01 as its weight decay. Two things differ: they add their
+ε of 1e-8 to every loss, here it is a floor, so that no loss above it depends on its unit; and their example
+clips the norm of the gradient to 1, which is the training loop's to do. See ``docs/mathematics.md``, section 1.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtlbench.methods._learned import LearningMethod
-from mtlbench.methods.method import Array, Needs, Promises, _vector, number, numbers, positive, softmax
+from mtlbench.methods.method import Array, Needs, Promises, UndefinedLoss, _vector, numbers, softmax
 from mtlbench.search import Log, ranges
+
+FLOOR = 1e-8
+"""ε. In float32 the cross-entropy of a batch that is learned by heart is exactly 0, which has no logarithm."""
 
 
 class FAMO(LearningMethod):
     """Learned logits ξ; ``learning_rate`` and ``weight_decay`` (γ) are Adam's, ``lower_bounds`` the b_i.
 
-    Raises :class:`~mtlbench.methods.method.UndefinedLoss` where D_i <= 0. ``observe`` learns nothing from losses
-    for which D_i is not positive and finite, and nothing without a step before it (a step that a loss scaler
-    skipped is none).
+    Raises :class:`~mtlbench.methods.method.UndefinedLoss` where a loss is below its bound. ``observe`` learns
+    nothing from losses that are not finite or below their bounds, and nothing without a step before it (a step that
+    a loss scaler skipped is none).
     """
 
     name = "famo"
@@ -53,34 +56,36 @@ class FAMO(LearningMethod):
         learning_rate: float = 0.025,
         weight_decay: float = 0.01,
         lower_bounds: Iterable[float] | None = None,
-        epsilon: float = 0.0,
         **common: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, **common)
         self.lower_bounds = numbers(self.name, "lower_bounds", lower_bounds)
-        self.epsilon = number(self.name, "epsilon", epsilon)
         self.before: Array | None = None
-        if self.epsilon or self.lower_bounds is not None:
-            # Bounds belong to their tasks and have units, ε has the same for all.
-            fits = self.lower_bounds is None
-            self.promises = replace(self.promises, common_scale=None, task_scale="none", permutation=fits)
+        if self.lower_bounds is not None:  # they belong to their tasks and have units
+            self.promises = replace(self.promises, common_scale=None, task_scale="none", permutation=False)
 
     def loss_weights(self, losses: Array) -> Array:
         """w_i = z_i / (D_i c)."""
-        cure = " above its lower bound; epsilon= adds a constant"
-        self.before = positive(self.name, self._distance(losses), cure)
+        above = self._above(losses)
+        if not (above >= 0).all():
+            task = int(np.flatnonzero(~(above >= 0))[0])
+            raise UndefinedLoss(
+                f"{self.name} needs losses that are not below their bounds, but that of task {task} is"
+                f" {-above[task]:g} below its own; lower_bounds= sets them"
+            )
+        self.before = np.maximum(above, FLOOR)
         shares = softmax(self.vector(len(losses))) * (self.before.min() / self.before)
         return shares / shares.sum()
 
     def observe(self, losses: Any) -> None:
         """Learn ξ from the losses (K,) after the step."""
         before, self.before = self.before, None
-        after = self._distance(_vector(self.name, losses))
-        if before is not None and (after > 0).all() and np.isfinite(after).all():
-            z = softmax(self.vector(len(after)))
-            progress = np.log(before) - np.log(after)
+        above = self._above(_vector(self.name, losses))
+        if before is not None and (above >= 0).all() and np.isfinite(above).all():
+            z = softmax(self.vector(len(above)))
+            progress = np.log(before) - np.log(np.maximum(above, FLOOR))
             self.learn(z * (progress - z @ progress))
 
-    def _distance(self, losses: Array) -> Array:
-        bounds = 0.0 if self.lower_bounds is None else np.asarray(self.lower_bounds)
-        return losses - bounds + self.epsilon
+    def _above(self, losses: Array) -> Array:
+        """L_i - b_i."""
+        return losses if self.lower_bounds is None else losses - np.asarray(self.lower_bounds)
