@@ -238,7 +238,7 @@ class Benchmark(_Strict):
     put into one table. ``tracks``: ``out_of_the_box`` (the papers' defaults at the dataset's learning rate), ``tuned``,
     or both; ``paper_mode`` evaluates on test after every epoch, for the papers' own ways of choosing a number;
     ``evaluate_training`` evaluates the network that is tested on training samples too. ``ranking``: whether methods are
-    compared at all; a smoke test trains too little to say which is better.
+    compared at all; a smoke test trains too little for that, and two rows are no ranking.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]

@@ -65,7 +65,7 @@ def leaderboard(table: pd.DataFrame, all_metrics: bool = False, curves: pd.DataF
 
 
 def unranked(board: pd.DataFrame) -> pd.DataFrame:
-    """``board`` without its ranks and verdicts, for a benchmark that trains too little to compare: what ran is left."""
+    """``board`` without its ranks and verdicts, for a benchmark that is not made to compare: what ran is left."""
     compared = ["mean_rank", "probability_of_improvement", "delta_m_vs_equal"]
     return board.drop(columns=[*compared, "mean_rank_half_width", "delta_m_vs_equal_half_width", "against_equal"])
 

@@ -177,7 +177,7 @@ def _notes(board: pd.DataFrame, rates: list[float]) -> list[str]:
     ]
     labels = set(board["label"])
     if not is_ranked(board):
-        return [*notes, "Nothing is ranked here: the benchmark trains too little to say which method is better."]
+        return [*notes, "Nothing is ranked here: this benchmark is not made to say which method is better."]
     if SINGLE_TASK not in labels:
         notes.append("No single-task networks were trained here, so Δm is not defined.")
     elif board["delta_m"].isna().all():
