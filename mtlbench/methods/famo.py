@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtlbench.methods._learned import LearningMethod
-from mtlbench.methods.method import Array, Needs, Promises, UndefinedLoss, _vector, numbers, softmax
+from mtlbench.methods.method import Array, Needs, Promises, _vector, numbers, positive, softmax
 from mtlbench.search import Log, ranges
 
 FLOOR = 1e-8
@@ -66,26 +66,20 @@ class FAMO(LearningMethod):
 
     def loss_weights(self, losses: Array) -> Array:
         """w_i = z_i / (D_i c)."""
-        above = self._above(losses)
-        if not (above >= 0).all():
-            task = int(np.flatnonzero(~(above >= 0))[0])
-            raise UndefinedLoss(
-                f"{self.name} needs losses that are not below their bounds, but that of task {task} is"
-                f" {-above[task]:g} below its own; lower_bounds= sets them"
-            )
-        self.before = np.maximum(above, FLOOR)
+        self.before = positive(self.name, self._distance(losses), " above its lower bound; lower_bounds= sets it")
         shares = softmax(self.vector(len(losses))) * (self.before.min() / self.before)
         return shares / shares.sum()
 
     def observe(self, losses: Any) -> None:
         """Learn ξ from the losses (K,) after the step."""
         before, self.before = self.before, None
-        above = self._above(_vector(self.name, losses))
-        if before is not None and (above >= 0).all() and np.isfinite(above).all():
-            z = softmax(self.vector(len(above)))
-            progress = np.log(before) - np.log(np.maximum(above, FLOOR))
+        after = self._distance(_vector(self.name, losses))
+        if before is not None and (after > 0).all() and np.isfinite(after).all():
+            z = softmax(self.vector(len(after)))
+            progress = np.log(before) - np.log(after)
             self.learn(z * (progress - z @ progress))
 
-    def _above(self, losses: Array) -> Array:
-        """L_i - b_i."""
-        return losses if self.lower_bounds is None else losses - np.asarray(self.lower_bounds)
+    def _distance(self, losses: Array) -> Array:
+        """D; negative where a loss is below its bound, which no floor mends."""
+        above = losses - (0.0 if self.lower_bounds is None else np.asarray(self.lower_bounds))
+        return np.where(above < 0, above, np.maximum(above, FLOOR))
