@@ -24,15 +24,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtlbench.methods._learned import LearningMethod
-from mtlbench.methods.method import Array, Needs, Promises, _vector, numbers, positive, softmax
+from mtlbench.methods.method import Array, Needs, Promises, _vector, number, numbers, positive, softmax
 from mtlbench.search import Log, ranges
 
-FLOOR = 1e-8
-"""ε. In float32 the cross-entropy of a batch that is learned by heart is exactly 0, which has no logarithm."""
+EPSILON = 1e-8
+"""In float32 the cross-entropy of a batch that is learned by heart is exactly 0, which has no logarithm."""
 
 
 class FAMO(LearningMethod):
     """Learned logits ξ; ``learning_rate`` and ``weight_decay`` (γ) are Adam's, ``lower_bounds`` the b_i.
+
+    ``epsilon`` (ε) is the floor of D. A batch that lacks all labels of a task has the loss 0 for it, and the task next
+    to all of the weight: there a floor near the other losses is the better one. The promises hold above the floor.
 
     Raises :class:`~mtlbench.methods.method.UndefinedLoss` where a loss is below its bound. ``observe`` learns
     nothing from losses that are not finite or below their bounds, and nothing without a step before it (a step that
@@ -56,13 +59,17 @@ class FAMO(LearningMethod):
         learning_rate: float = 0.025,
         weight_decay: float = 0.01,
         lower_bounds: Iterable[float] | None = None,
+        epsilon: float = EPSILON,
         **common: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, **common)
         self.lower_bounds = numbers(self.name, "lower_bounds", lower_bounds)
+        self.epsilon = number(self.name, "epsilon", epsilon)
         self.before: Array | None = None
-        if self.lower_bounds is not None:  # they belong to their tasks and have units
-            self.promises = replace(self.promises, common_scale=None, task_scale="none", permutation=False)
+        if self.epsilon > EPSILON or self.lower_bounds is not None:
+            # Bounds belong to their tasks and have units, ε has the same for all.
+            fits = self.lower_bounds is None
+            self.promises = replace(self.promises, common_scale=None, task_scale="none", permutation=fits)
 
     def loss_weights(self, losses: Array) -> Array:
         """w_i = z_i / (D_i c)."""
@@ -82,4 +89,4 @@ class FAMO(LearningMethod):
     def _distance(self, losses: Array) -> Array:
         """D; negative where a loss is below its bound, which no floor mends."""
         above = losses - (0.0 if self.lower_bounds is None else np.asarray(self.lower_bounds))
-        return np.where(above < 0, above, np.maximum(above, FLOOR))
+        return np.where(above < 0, above, np.maximum(above, self.epsilon))

@@ -114,6 +114,7 @@ def test_famo_takes_a_loss_of_zero():
     """A batch learned by heart has a float32 cross-entropy of exactly 0: no reason to lose the run."""
     method = methods.get("famo")
     close(method.weights(losses=np.array([1.0, 0.0])), np.array([1e-8, 1.0]) / (1 + 1e-8))
+    close(weights("famo", np.array([1.0, 0.0]), epsilon=0.25), [0.2, 0.8])
     method.observe(np.array([0.5, 0.0]))
     xi = method.vector(2)
     assert np.isfinite(xi).all()
@@ -240,6 +241,7 @@ def test_go4align_shares_weights_in_groups():
         ("initial_loss", [0.0, 1.0], {}, "that of task 0 is 0; initial="),
         ("prior_loss", [0.0, 1.0], {}, "that of task 0 is 0 at the first step; prior="),
         ("uw", [1.0, -1.0], {}, "that of task 1 is negative"),
+        ("famo", [1.0, 0.0], {"epsilon": 0}, "that of task 1 is 0 above its lower bound"),
         ("famo", [1.0, -0.5], {}, "positive losses, but that of task 1 is -0.5 above its lower bound; lower_bounds="),
         ("stch", [1.0, 0.0], {"warm_up": 0}, "that of task 1 is 0; without warm_up="),
         ("go4align", [1.0, 0.0], {}, "go4align needs positive losses"),

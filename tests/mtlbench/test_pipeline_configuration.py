@@ -19,6 +19,13 @@ def test_the_kept_configuration_has_the_same_cells(file, tmp_path):
     assert [cell.folder for cell in kept] == [cell.folder for cell in config.cells(config.parse(content, file.stem))]
 
 
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_method_and_network_takes_the_options_of_the_file(file):
+    """Without its datasets' files, which only the pipeline asks for."""
+    for cell in config.cells(config.parse(config.read(file), file.stem)):
+        config.check_plugins(cell)
+
+
 def test_the_benchmark_of_all_methods_leaves_none_out():
     cells = config.cells(config.parse(config.read(FOLDER / "methods.yaml"), "methods"))
     for dataset in ("multi_digits", "scaled_regression"):
